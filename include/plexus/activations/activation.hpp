@@ -1,0 +1,45 @@
+// What an activation is, and its derivative as backward uses it.
+//
+// An activation is a struct of two functions of the pre-activation z: float operator()(float z) const and
+// float derivative(float z) const, both PLEXUS_FN. Where σ' is a function of the output a = σ(z) alone, a third,
+// derivative_from_output(a), spares the network from keeping z.
+#pragma once
+
+#include <plexus/core/view.hpp>
+
+#include <concepts>
+
+namespace plexus::inline PLEXUS_ABI {
+
+template <class A>
+concept activation = requires(const A f, float z) {
+  { f(z) } -> std::convertible_to<float>;
+  { f.derivative(z) } -> std::convertible_to<float>;
+};
+
+template <class A>
+concept output_differentiable = requires(const A f, float a) {
+  { f.derivative_from_output(a) } -> std::convertible_to<float>;
+};
+
+// σ'(z) at (row, col) from what forward kept: the outputs a, or z where σ' needs it.
+template <class Activation>
+struct activation_derivative {
+  matrix_view<const float> kept;
+  [[no_unique_address]] Activation f;
+
+  PLEXUS_FN float operator()(int row, int col) const {
+    if constexpr (output_differentiable<Activation>) {
+      return f.derivative_from_output(kept(row, col));
+    } else {
+      return f.derivative(kept(row, col));
+    }
+  }
+};
+
+// The derivative of a layer's output that has no activation.
+struct unit_derivative {
+  PLEXUS_FN float operator()(int, int) const { return 1; }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

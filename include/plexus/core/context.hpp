@@ -1,0 +1,66 @@
+// Where work runs: a stream, the policy that chooses between hand-written kernels and the vendor's BLAS, and the
+// vendor's handle.
+#pragma once
+
+#include <plexus/core/stream.hpp>
+
+#if defined(PLEXUS_VENDOR_BLAS)
+#include <type_traits>
+#endif
+
+namespace plexus::inline PLEXUS_ABI {
+
+enum class gemm_policy {
+  native,  // the kernels of this library
+  vendor,  // cuBLAS; on the CPU a CBLAS
+};
+
+#if defined(PLEXUS_VENDOR_BLAS)
+inline constexpr bool has_vendor_blas = true;
+#else
+inline constexpr bool has_vendor_blas = false;
+#endif
+
+// Hand-written kernels on a GPU. A CPU's BLAS knows its caches and vectors better than a kernel made of fibers.
+inline constexpr gemm_policy default_gemm_policy =
+    platform::on_cpu && has_vendor_blas ? gemm_policy::vendor : gemm_policy::native;
+
+class context {
+ public:
+  explicit context(gemm_policy policy = default_gemm_policy) : policy(policy) {
+    require(policy == gemm_policy::native || has_vendor_blas, "choosing gemm_policy::vendor",
+            "this program was built without a vendor BLAS",
+            "define PLEXUS_VENDOR_BLAS and link cuBLAS (on the CPU: a CBLAS), or choose gemm_policy::native");
+  }
+
+  cudaStream_t stream() const { return stream_.get(); }
+  void synchronize() const { stream_.synchronize(); }
+
+#if defined(PLEXUS_VENDOR_BLAS)
+  // The cuBLAS handle of this context's stream, made on first use.
+  cublasHandle_t vendor_blas() {
+    if (!blas_) {
+      cublasHandle_t handle = nullptr;
+      require(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS, "creating a cuBLAS handle", "cuBLAS refused",
+              "check that cuBLAS fits the driver and that device memory is left");
+      blas_.reset(handle);
+      require(cublasSetStream(handle, stream()) == CUBLAS_STATUS_SUCCESS, "giving cuBLAS a stream",
+              "cuBLAS refused", "see the CUDA error of an earlier call");
+    }
+    return blas_.get();
+  }
+#endif
+
+  gemm_policy policy;
+
+ private:
+  plexus::stream stream_;
+#if defined(PLEXUS_VENDOR_BLAS)
+  struct destroy {
+    void operator()(cublasHandle_t handle) const { cublasDestroy(handle); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, destroy> blas_;
+#endif
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

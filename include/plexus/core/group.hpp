@@ -1,0 +1,59 @@
+// Groups: the threads that share one row of a matrix. A row's code is written once against rank(), size() and the
+// reductions, and runs on a warp (coalesced on a GPU) or on one thread (a vectorisable loop on a CPU).
+#pragma once
+
+#include <plexus/platform.hpp>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// The 32 lanes of a warp. Reductions go by butterfly, so every lane gets the same bits, in a fixed order.
+struct warp_group {
+  static constexpr unsigned everyone = 0xffffffffu;
+
+  __device__ static int rank() { return static_cast<int>(threadIdx.x % 32u); }
+  PLEXUS_FN static constexpr int size() { return 32; }
+
+  template <class T>
+  __device__ static T sum(T value) {
+    for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(everyone, value, distance);
+    return value;
+  }
+
+  template <class T>
+  __device__ static T max(T value) {
+    for (int distance = 16; distance > 0; distance /= 2) {
+      const T other = __shfl_xor_sync(everyone, value, distance);
+      value = other > value ? other : value;
+    }
+    return value;
+  }
+
+  template <class T>
+  __device__ static T min(T value) {
+    for (int distance = 16; distance > 0; distance /= 2) {
+      const T other = __shfl_xor_sync(everyone, value, distance);
+      value = other < value ? other : value;
+    }
+    return value;
+  }
+};
+
+struct single_thread_group {
+  PLEXUS_FN static constexpr int rank() { return 0; }
+  PLEXUS_FN static constexpr int size() { return 1; }
+
+  template <class T>
+  PLEXUS_FN static T sum(T value) {
+    return value;
+  }
+  template <class T>
+  PLEXUS_FN static T max(T value) {
+    return value;
+  }
+  template <class T>
+  PLEXUS_FN static T min(T value) {
+    return value;
+  }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

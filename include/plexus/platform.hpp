@@ -1,0 +1,94 @@
+// The only file that knows which CUDA this is: the toolkit's (nvcc) or hostcuda's (any other C++20 compiler).
+//
+// It gives everything else: the CUDA runtime's names inside namespace plexus, the namespace that keeps a unit built by
+// nvcc and one built by g++ apart when they are linked into one program, and the few operations that are written
+// differently on the two sides.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#if defined(__CUDACC__)
+
+#include <cuda_runtime.h>
+#define PLEXUS_ABI on_cuda
+
+#else
+
+#include <hostcuda/hostcuda.hpp>
+#define PLEXUS_ABI on_host
+
+namespace plexus::inline PLEXUS_ABI {
+using namespace hostcuda;
+}
+
+#endif
+
+// A function that a kernel and the host may both call: the two functions of an activation, for example.
+#define PLEXUS_FN __host__ __device__
+
+namespace plexus::inline PLEXUS_ABI::platform {
+
+#if defined(__CUDACC__)
+
+inline constexpr bool on_cpu = false;
+
+// What is known about the last fault beyond its error code.
+inline std::string fault_report() { return {}; }
+
+template <class Function>
+__global__ void parallel_for_kernel(std::size_t count, Function function) {
+  const std::size_t stride = static_cast<std::size_t>(gridDim.x) * blockDim.x;
+  for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += stride) {
+    function(i);
+  }
+}
+
+// function(i) for every i in [0, count), in no particular order.
+template <class Function>
+cudaError_t parallel_for(cudaStream_t stream, std::size_t count, Function function) {
+  constexpr unsigned block_size = 256;
+  constexpr std::size_t most_blocks = 65535;  // beyond it the grid-stride loop goes on
+  const std::size_t blocks = (count + block_size - 1) / block_size;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks));
+  config.blockDim = dim3(block_size);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, parallel_for_kernel<Function>, count, function);
+}
+
+// The block's dynamic shared memory.
+template <class T>
+__device__ T* dynamic_shared() {
+  extern __shared__ __align__(16) unsigned char plexus_dynamic_shared[];
+  return reinterpret_cast<T*>(plexus_dynamic_shared);
+}
+
+#else
+
+inline constexpr bool on_cpu = true;
+
+inline std::string fault_report() { return hostcuda::last_report(); }
+
+template <class Function>
+cudaError_t parallel_for(cudaStream_t stream, std::size_t count, Function function) {
+  return hostcuda::parallel_for(stream, count, function);
+}
+
+template <class T>
+T* dynamic_shared() {
+  return static_cast<T*>(hostcuda::dynamic_shared_memory());
+}
+
+#endif
+
+}  // namespace plexus::inline PLEXUS_ABI::platform
+
+// The vendor's BLAS (cuBLAS; under hostcuda a CBLAS behind the same names) is used where the build links one.
+#if defined(PLEXUS_VENDOR_BLAS)
+#if defined(__CUDACC__)
+#include <cublas_v2.h>
+#else
+#include <hostcuda/cublas.hpp>
+#endif
+#endif
