@@ -1,0 +1,71 @@
+// Epilogues: what a product does with each finished element, while it is still in a register.
+//
+// An epilogue is a trivially copyable object with a member `c`, the matrix whose shape the product has, and
+// operator()(row, col, acc), called once for every element. `accumulates` says that the old value of c counts.
+#pragma once
+
+#include <plexus/core/view.hpp>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// C = acc
+struct store {
+  static constexpr bool accumulates = false;
+  matrix_view<float> c;
+  PLEXUS_FN void operator()(int row, int col, float acc) const { c(row, col) = acc; }
+};
+
+// C += acc
+struct accumulate {
+  static constexpr bool accumulates = true;
+  matrix_view<float> c;
+  PLEXUS_FN void operator()(int row, int col, float acc) const { c(row, col) += acc; }
+};
+
+// The bias of a layer without one.
+struct no_bias_term {
+  PLEXUS_FN float operator[](int) const { return 0; }
+};
+
+// A = f(acc + bias), the bias a row (n) added to every row.
+template <class Activation, class Bias>
+struct bias_activation {
+  static constexpr bool accumulates = false;
+  matrix_view<float> c;
+  Bias bias;  // const float* or no_bias_term
+  Activation activation;
+  PLEXUS_FN void operator()(int row, int col, float acc) const { c(row, col) = activation(acc + bias[col]); }
+};
+template <class Activation, class Bias>
+bias_activation(matrix_view<float>, Bias, Activation) -> bias_activation<Activation, Bias>;
+
+// Z = acc + bias and A = f(Z): for activations whose derivative needs z.
+template <class Activation, class Bias>
+struct bias_activation_keep {
+  static constexpr bool accumulates = false;
+  matrix_view<float> c;
+  Bias bias;  // const float* or no_bias_term
+  Activation activation;
+  matrix_view<float> z;
+  PLEXUS_FN void operator()(int row, int col, float acc) const {
+    const float sum = acc + bias[col];
+    z(row, col) = sum;
+    c(row, col) = activation(sum);
+  }
+};
+template <class Activation, class Bias>
+bias_activation_keep(matrix_view<float>, Bias, Activation, matrix_view<float>)
+    -> bias_activation_keep<Activation, Bias>;
+
+// BP2: δ = acc ⊙ f'(z), with derivative(row, col) = f'(z(row, col)).
+template <class Derivative>
+struct times_derivative {
+  static constexpr bool accumulates = false;
+  matrix_view<float> c;
+  Derivative derivative;
+  PLEXUS_FN void operator()(int row, int col, float acc) const { c(row, col) = acc * derivative(row, col); }
+};
+template <class Derivative>
+times_derivative(matrix_view<float>, Derivative) -> times_derivative<Derivative>;
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,81 @@
+// Sums down the columns of a matrix, in a fixed order: column sums (BP3) and the product of a vector with a matrix.
+#pragma once
+
+#include <plexus/core/context.hpp>
+#include <plexus/core/for_each.hpp>
+#include <plexus/kernels/epilogue.hpp>
+
+namespace plexus::inline PLEXUS_ABI {
+namespace kernels {
+
+// C(0, j) = Σᵢ weight(i)·x(i, j). A block owns 32 neighbouring columns, so every access is one row of 128 bytes. Warp w
+// takes rows w, w + 8, …; the warps' sums are added in the order of the warps.
+template <class Weight, class Epilogue>
+__global__ void __launch_bounds__(256)
+    combine_rows_kernel(matrix_view<const float> x, Weight weight, Epilogue epilogue) {
+  constexpr int warps = 8;
+  __shared__ float partial[warps][32];
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int col = static_cast<int>(blockIdx.x) * 32 + lane;
+  float sum = 0;
+  if (col < x.cols) {
+    for (int row = warp; row < x.rows; row += warps) sum += weight(row) * x(row, col);
+  }
+  partial[warp][lane] = sum;
+  __syncthreads();
+  if (warp == 0 && col < x.cols) {
+    float total = 0;
+    for (int i = 0; i < warps; ++i) total += partial[i][lane];
+    epilogue(0, col, total);
+  }
+}
+
+template <class Weight, class Epilogue>
+void combine_rows(cudaStream_t stream, matrix_view<const float> x, const Weight& weight, const Epilogue& epilogue) {
+  const launch_shape shape{dim3(static_cast<unsigned>(divide_up(x.cols, 32))), dim3(256)};
+  launch("launching sums down columns", stream, shape, combine_rows_kernel<Weight, Epilogue>, x, weight, epilogue);
+}
+
+struct equal_weights {
+  PLEXUS_FN float operator()(int) const { return 1; }
+};
+
+// The same sums for one thread: 16 columns at a time stay in a CPU's vector registers.
+struct column_strip_sums {
+  static constexpr int width = 16;
+  matrix_view<const float> x;
+  float* out;
+
+  PLEXUS_FN void operator()(std::size_t strip) const {
+    const int first = static_cast<int>(strip) * width;
+    if (first + width <= x.cols) {
+      float sums[width] = {};
+      for (int row = 0; row < x.rows; ++row) {
+        const float* from = x.row(row) + first;
+        for (int i = 0; i < width; ++i) sums[i] += from[i];
+      }
+      for (int i = 0; i < width; ++i) out[first + i] = sums[i];
+    } else {
+      for (int col = first; col < x.cols; ++col) {
+        float sum = 0;
+        for (int row = 0; row < x.rows; ++row) sum += x(row, col);
+        out[col] = sum;
+      }
+    }
+  }
+};
+
+}  // namespace kernels
+
+// out(j) = Σᵢ x(i, j): BP3, the gradient of the bias from δ (n, out).
+inline void column_sums(context& context, matrix_view<const float> x, float* out) {
+  if constexpr (platform::on_cpu) {
+    const auto strips = static_cast<std::size_t>(divide_up(x.cols, kernels::column_strip_sums::width));
+    for_each(context.stream(), strips, kernels::column_strip_sums{x, out});
+  } else {
+    kernels::combine_rows(context.stream(), x, kernels::equal_weights{}, store{matrix(out, 1, x.cols)});
+  }
+}
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,64 @@
+// gemm(): the product that layers call. It picks the kernel, or the vendor's BLAS, for a shape.
+#pragma once
+
+#include <plexus/kernels/direct_product.hpp>
+#include <plexus/kernels/gemm.hpp>
+#include <plexus/kernels/gemv.hpp>
+#include <plexus/linalg/vendor.hpp>
+
+#include <string>
+
+namespace plexus::inline PLEXUS_ABI {
+
+struct gemm_shape {
+  int m, n, k;
+};
+
+[[noreturn]] inline void throw_gemm_mismatch(layout l, matrix_view<const float> a, matrix_view<const float> b,
+                                             matrix_view<const float> c) {
+  const auto shape = [](matrix_view<const float> x) {
+    return "(" + std::to_string(x.rows) + ", " + std::to_string(x.cols) + ")";
+  };
+  const std::string product = l == layout::nt ? "A·Bᵀ" : l == layout::nn ? "A·B" : "Aᵀ·B";
+  throw error("multiplying matrices, C = " + product,
+              "the shapes A " + shape(a) + ", B " + shape(b) + " and C " + shape(c) + " do not fit",
+              l == layout::nt   ? "give A (m, k), B (n, k) and C (m, n)"
+              : l == layout::nn ? "give A (m, k), B (k, n) and C (m, n)"
+                                : "give A (k, m), B (k, n) and C (m, n)");
+}
+
+// The sizes of a product; throws plexus::error naming all shapes when they do not fit together.
+template <layout L>
+gemm_shape checked_shape(matrix_view<const float> a, matrix_view<const float> b, matrix_view<const float> c) {
+  const gemm_shape shape{L == layout::tn ? a.cols : a.rows, L == layout::nt ? b.rows : b.cols,
+                         L == layout::tn ? a.rows : a.cols};
+  const int depth_of_b = L == layout::nt ? b.cols : b.rows;
+  if (shape.k != depth_of_b || shape.m != c.rows || shape.n != c.cols) throw_gemm_mismatch(L, a, b, c);
+  return shape;
+}
+
+// C(i, j) = epilogue of the product's element (i, j), C being epilogue.c. The product is A·Bᵀ, A·B or Aᵀ·B; shapes at
+// `layout`. k = 0 makes every element 0. The order of C's sums is fixed: same call, same device, same bits.
+template <layout L, class Epilogue>
+void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
+  const auto [m, n, k] = checked_shape<L>(a, b, epilogue.c);
+  if (m == 0 || n == 0) return;
+  // Below this, setting up tiles or calling a BLAS costs more than the product.
+  constexpr long long direct_multiplications = 2048;
+  const bool direct = static_cast<long long>(m) * n * k <= direct_multiplications;
+  if (direct) {
+    kernels::direct_product<L>(context.stream(), a, b, epilogue);
+  } else if (L == layout::tn && k == 1) {
+    kernels::outer_product(context.stream(), a, b, epilogue);
+  } else if (context.policy == gemm_policy::vendor) {
+    vendor::gemm<L>(context, a, b, epilogue);
+  } else if (L == layout::nt && m == 1) {
+    kernels::gemv(context.stream(), a, b, epilogue);
+  } else if (L == layout::nn && m == 1) {
+    kernels::gemv_transposed(context.stream(), a, b, epilogue);
+  } else {
+    kernels::gemm<L>(context.stream(), a, b, epilogue);
+  }
+}
+
+}  // namespace plexus::inline PLEXUS_ABI
