@@ -1,0 +1,185 @@
+// Weights in safetensors files, which PyTorch reads and writes too: safetensors.torch.load_file() gives a state_dict for
+// the nn.Sequential of the same layers. Needs nlohmann-json.
+#pragma once
+
+#include <plexus/core/buffer.hpp>
+#include <plexus/io/safetensors_format.hpp>
+
+#include <array>
+#include <cstring>
+#include <unordered_map>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// All of a safetensors file, whatever its dtypes. Throws plexus::error where it is damaged.
+inline tensor_file read_safetensors(const std::filesystem::path& path) {
+  return safetensors::read(byte_source(path, "reading the safetensors file " + quoted(path)));
+}
+
+// The same from memory.
+inline tensor_file parse_safetensors(std::span<const std::byte> bytes) {
+  return safetensors::read(byte_source(bytes, "reading safetensors data in memory"));
+}
+
+// Writes the tensors, whole or not at all.
+inline void write_safetensors(const std::filesystem::path& path, const std::vector<stored_tensor>& tensors,
+                              const std::map<std::string, std::string>& metadata = {}) {
+  atomic_file file(path, "writing the safetensors file " + quoted(path));
+  const auto order = safetensors::data_order(tensors);
+  const std::string header = safetensors::header(order, metadata, file);
+  file.write(std::as_bytes(std::span(header)));
+  for (const stored_tensor* tensor : order) file.write(tensor->data);
+  file.commit();
+}
+
+namespace safetensors {
+
+// A list with at most `most` of the items, and how many there are beyond.
+inline std::string listed(const std::vector<std::string>& items) {
+  constexpr std::size_t most = 8;
+  std::string text;
+  for (std::size_t i = 0; i < items.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + items[i];
+  return items.size() > most ? text + " and " + std::to_string(items.size() - most) + " more" : text;
+}
+
+// The tensors of `file`, in the order of `wanted` (whose data play no part). All that is missing, surplus or of another
+// dtype or shape is named in one error, before any data are read.
+inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_tensor> wanted) {
+  std::unordered_map<std::string, std::size_t> found;
+  for (std::size_t i = 0; i < file.entries().size(); ++i) found.emplace(file.entries()[i].name, i);
+  std::vector<std::string> missing, misshapen, surplus;
+  std::vector<std::size_t> source(wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const auto at = found.find(wanted[i].name);
+    if (at == found.end()) {
+      missing.push_back(shown(wanted[i].name));
+      continue;
+    }
+    source[i] = at->second;
+    found.erase(at);
+    const entry& there = file.entries()[source[i]];
+    if (there.dtype != wanted[i].dtype || there.shape != wanted[i].shape) {
+      misshapen.push_back(shown(there.name) + " is " + there.dtype + " " + shape_text(there.shape) + " in the file and " +
+                          wanted[i].dtype + " " + shape_text(wanted[i].shape) + " in the network");
+    }
+  }
+  for (const entry& there : file.entries()) {
+    if (found.contains(there.name)) surplus.push_back(shown(there.name));
+  }
+  std::vector<std::string> wrong;
+  if (!missing.empty()) wrong.push_back("missing from the file: " + listed(missing));
+  if (!surplus.empty()) wrong.push_back("not in the network: " + listed(surplus));
+  if (!misshapen.empty()) wrong.push_back("of another shape: " + listed(misshapen));
+  if (!wrong.empty()) {
+    std::string text = wrong[0];
+    for (std::size_t i = 1; i < wrong.size(); ++i) text += ", " + wrong[i];
+    file.refuse(text, "give the file of a network with the same layers; nothing was loaded");
+  }
+  auto data = file.read_data();
+  for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i].data = std::move(data[source[i]]);
+  return wanted;
+}
+
+// Appends what the file calls these parameters; their data are left empty.
+template <class Parameters>
+void describe(const Parameters& parameters, const std::string& prefix, std::vector<stored_tensor>& tensors) {
+  for (const auto& parameter : parameters) {
+    tensors.push_back({prefix + parameter.name, "F32", {parameter.shape.begin(), parameter.shape.end()}, {}});
+  }
+}
+
+// Device to host: parameters[i] into tensors[i].
+template <class Parameters>
+void download(cudaStream_t stream, const Parameters& parameters, std::span<stored_tensor> tensors) {
+  for (std::size_t i = 0; const auto& parameter : parameters) {
+    std::vector<float> values(parameter.values.size);
+    copy_to_host<float>(stream, values, parameter.values.data);
+    const auto bytes = std::as_bytes(std::span(values));
+    tensors[i++].data.assign(bytes.begin(), bytes.end());
+  }
+}
+
+// Host to device: tensors[i], whose shape has been checked, into parameters[i].
+template <class Parameters>
+void upload(cudaStream_t stream, const Parameters& parameters, std::span<const stored_tensor> tensors) {
+  for (std::size_t i = 0; const auto& parameter : parameters) {
+    std::vector<float> values(parameter.values.size);
+    std::ranges::copy(tensors[i++].data, std::as_writable_bytes(std::span(values)).begin());
+    copy_to_device<float>(stream, parameter.values.data, values);
+    check(cudaStreamSynchronize(stream), "copying weights to the device");
+  }
+}
+
+inline constexpr const char* optimizer_prefix = "optimizer.";
+inline constexpr const char* epoch_name = "training.epoch";
+inline constexpr const char* step_name = "training.step";
+
+inline stored_tensor counter(const char* name, std::uint64_t value) {
+  const auto bytes = std::bit_cast<std::array<std::byte, sizeof value>>(value);
+  return {name, "U64", {}, {bytes.begin(), bytes.end()}};
+}
+
+inline std::uint64_t counter_value(const stored_tensor& tensor) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, tensor.data.data(), sizeof value);  // U64 (): its data are 8 bytes
+  return value;
+}
+
+}  // namespace safetensors
+
+// Writes a network's parameters under the names of PyTorch's nn.Sequential, whole or not at all.
+template <class Network>
+void save(const Network& net, const std::filesystem::path& path) {
+  const auto parameters = net.parameters();
+  std::vector<stored_tensor> tensors;
+  safetensors::describe(parameters, "", tensors);
+  safetensors::download(net.stream(), parameters, tensors);
+  write_safetensors(path, tensors);
+}
+
+// Reads a network's parameters. Where anything does not fit, the error names all of it and the network stays as it was.
+template <class Network>
+void load(Network& net, const std::filesystem::path& path) {
+  const auto parameters = net.parameters();
+  std::vector<stored_tensor> wanted;
+  safetensors::describe(parameters, "", wanted);
+  const auto tensors = safetensors::read_fitting(
+      safetensors::reader(byte_source(path, "loading a network from " + quoted(path))), std::move(wanted));
+  safetensors::upload(net.stream(), parameters, tensors);
+}
+
+// Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch and step.
+template <class Network>
+void save_checkpoint(const Network& net, const std::filesystem::path& path) {
+  const auto parameters = net.parameters();
+  const auto state = net.optimizer_state();
+  std::vector<stored_tensor> tensors;
+  safetensors::describe(parameters, "", tensors);
+  safetensors::describe(state, safetensors::optimizer_prefix, tensors);
+  safetensors::download(net.stream(), parameters, std::span(tensors).first(parameters.size()));
+  safetensors::download(net.stream(), state, std::span(tensors).subspan(parameters.size()));
+  tensors.push_back(safetensors::counter(safetensors::epoch_name, net.training_state().epoch));
+  tensors.push_back(safetensors::counter(safetensors::step_name, net.training_state().step));
+  write_safetensors(path, tensors);
+}
+
+// Reads what save_checkpoint() wrote. Where anything does not fit, the error names all of it and the network stays as it
+// was.
+template <class Network>
+void load_checkpoint(Network& net, const std::filesystem::path& path) {
+  const auto parameters = net.parameters();
+  const auto state = net.optimizer_state();
+  std::vector<stored_tensor> wanted;
+  safetensors::describe(parameters, "", wanted);
+  safetensors::describe(state, safetensors::optimizer_prefix, wanted);
+  wanted.push_back(safetensors::counter(safetensors::epoch_name, 0));
+  wanted.push_back(safetensors::counter(safetensors::step_name, 0));
+  const auto tensors = safetensors::read_fitting(
+      safetensors::reader(byte_source(path, "loading a checkpoint from " + quoted(path))), std::move(wanted));
+  safetensors::upload(net.stream(), parameters, std::span(tensors).first(parameters.size()));
+  safetensors::upload(net.stream(), state, std::span(tensors).subspan(parameters.size(), state.size()));
+  net.training_state().epoch = safetensors::counter_value(tensors[tensors.size() - 2]);
+  net.training_state().step = safetensors::counter_value(tensors[tensors.size() - 1]);
+}
+
+}  // namespace plexus::inline PLEXUS_ABI
