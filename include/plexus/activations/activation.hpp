@@ -26,7 +26,7 @@ concept output_differentiable = requires(const A f, float a) {
 template <class Activation>
 struct activation_derivative {
   matrix_view<const float> kept;
-  [[no_unique_address]] Activation f;
+  Activation f;
 
   PLEXUS_FN float operator()(int row, int col) const {
     if constexpr (output_differentiable<Activation>) {

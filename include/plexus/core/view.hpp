@@ -15,9 +15,9 @@ struct view {
   std::size_t size = 0;
 
   PLEXUS_FN T& operator[](std::size_t i) const { return data[i]; }
-  PLEXUS_FN operator view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  template <class U>
+    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
+  PLEXUS_FN operator view<U>() const {
     return {data, size};
   }
 };
@@ -32,9 +32,9 @@ struct matrix_view {
 
   PLEXUS_FN T* row(int i) const { return data + static_cast<std::ptrdiff_t>(i) * ld; }
   PLEXUS_FN T& operator()(int i, int j) const { return row(i)[j]; }
-  PLEXUS_FN operator matrix_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  template <class U>
+    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
+  PLEXUS_FN operator matrix_view<U>() const {
     return {data, rows, cols, ld};
   }
 };

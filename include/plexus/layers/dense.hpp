@@ -1,0 +1,84 @@
+// The fully connected layer: Z = X Wᵀ + b, A = σ(Z), with X (n, in), W (out, in), b (out).
+#pragma once
+
+#include <plexus/activations/identity.hpp>
+#include <plexus/layers/layer.hpp>
+#include <plexus/linalg/gemm.hpp>
+
+#include <type_traits>
+
+namespace plexus::inline PLEXUS_ABI {
+
+struct with_bias {};
+struct no_bias {};
+
+// A dense layer of Out units. Its input, whatever its shape, is taken as one vector.
+template <int Out, class Activation = identity, class Bias = with_bias>
+struct dense {
+  static_assert(Out > 0, "plexus::dense: a layer has at least one unit");
+  static_assert(activation<Activation>,
+                "plexus::dense: an activation has float operator()(float) const and float derivative(float) const");
+  static_assert(std::is_same_v<Bias, with_bias> || std::is_same_v<Bias, no_bias>,
+                "plexus::dense: the last argument is with_bias or no_bias");
+
+  template <class InputShape>
+  struct layer {
+    using input_shape = InputShape;
+    using output_shape = shape<Out>;
+    using activation = Activation;
+
+    static constexpr bool has_bias = std::is_same_v<Bias, with_bias>;
+    static constexpr int in = InputShape::size;
+    static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
+    static constexpr auto parameters = [] {
+      std::array<parameter_spec, has_bias ? 2 : 1> specs{};
+      specs[0] = {"weight", {Out, in}, {in, Out}, true};
+      if constexpr (has_bias) specs[1] = {"bias", {Out}, {in, Out}, false};
+      return specs;
+    }();
+
+    static void forward(context& on, const float* w, matrix_view<const float> x, const layer_memory& out) {
+      const auto weights = matrix(w, Out, in);
+      if constexpr (has_bias) {
+        forward_with(on, weights, x, w + bias_offset, out);
+      } else {
+        forward_with(on, weights, x, no_bias_term{}, out);
+      }
+    }
+
+    // BP4 dW = δᵀ X, BP3 db = column sums of δ, BP2 δ of the layer before = (δ W) ⊙ σ'.
+    template <class InputDelta>
+    static void backward(context& on, const float* w, float* dw, matrix_view<const float> x,
+                         matrix_view<const float> delta, const InputDelta& dx) {
+      gemm<layout::tn>(on, delta, x, store{matrix(dw, Out, in)});
+      if constexpr (has_bias) column_sums(on, delta, dw + bias_offset);
+      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
+        gemm<layout::nn>(on, delta, matrix(w, Out, in), times_derivative{dx.delta, dx.derivative});
+      }
+    }
+
+   private:
+    static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * in);
+
+    template <class BiasTerm>
+    static void forward_with(context& on, matrix_view<const float> w, matrix_view<const float> x, BiasTerm bias,
+                             const layer_memory& out) {
+      if (out.z.data != nullptr) {
+        gemm<layout::nt>(on, x, w, bias_activation_keep{out.a, bias, Activation{}, out.z});
+      } else {
+        gemm<layout::nt>(on, x, w, bias_activation{out.a, bias, Activation{}});
+      }
+    }
+  };
+};
+
+// A dense layer that states its input's width as well, as PyTorch's nn.Linear(in, out) does. It does not compile after
+// a layer of another width.
+template <int In, int Out, class Activation = identity, class Bias = with_bias>
+struct linear : dense<Out, Activation, Bias> {
+  using expected = shape<In>;
+  template <class InputShape>
+  static constexpr bool accepts = InputShape::size == In;
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

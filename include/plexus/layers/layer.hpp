@@ -1,0 +1,60 @@
+// What a layer is to the network that holds it.
+//
+// An entry of the list, such as dense<300, relu>, is a specification; its member template layer<InputShape> is the
+// layer, once its input is known. A layer has no data. It says which parameters it needs, and computes on memory that
+// the network gives it:
+//
+//   input_shape, output_shape, activation           types
+//   parameters                                      std::array of parameter_spec
+//   modules                                         how many modules it is in PyTorch's nn.Sequential
+//   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z if it is kept
+//   backward(context&, w, dw, x, delta, dx)         delta = ∂C/∂z (n, out) → dw; and dx unless it is nothing
+//
+// A specification that takes only certain inputs says so with `template <class InputShape> accepts` and names them
+// with the type `expected`.
+#pragma once
+
+#include <plexus/activations/activation.hpp>
+#include <plexus/core/context.hpp>
+#include <plexus/core/initializers.hpp>
+#include <plexus/layers/shape.hpp>
+
+#include <array>
+#include <cstddef>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// One tensor of a layer. Row-major; unused extents are 0.
+struct parameter_spec {
+  const char* name = "";
+  std::array<int, 4> extents{};
+  plexus::fan fan{};
+  bool is_weight = true;  // weights begin random, the others at zero
+
+  constexpr std::size_t size() const {
+    std::size_t product = 1;
+    for (const int extent : extents) product *= extent > 0 ? static_cast<std::size_t>(extent) : 1;
+    return product;
+  }
+};
+
+// Tensors begin on 256-byte boundaries of the arena, which any vector access and any tensor-core load accepts.
+constexpr std::size_t padded(std::size_t floats) { return (floats + 63) / 64 * 64; }
+
+// What a forward pass leaves: the outputs a = σ(z) and, where σ' cannot be had from them, z; both (n, out).
+struct layer_memory {
+  matrix_view<float> a;
+  matrix_view<float> z;  // data is null where z is not kept
+};
+
+// Where backward puts ∂C/∂x · σ'(z of the layer before): the delta of that layer (BP2).
+template <class Derivative>
+struct input_delta {
+  matrix_view<float> delta;
+  Derivative derivative;
+};
+
+// Backward of a layer whose input's gradient nobody wants.
+struct no_input_delta {};
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,34 @@
+// Shapes as types: what one sample looks like between two layers.
+#pragma once
+
+#include <plexus/platform.hpp>
+
+#include <concepts>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// The extents of one sample, without the batch dimension: shape<784>, shape<6, 28, 28>.
+template <int... Extents>
+struct shape {
+  static_assert(((Extents > 0) && ...), "plexus::shape: every extent is at least 1");
+  static constexpr int size = (1 * ... * Extents);
+};
+
+// The first entry of a network: vectors of Width values.
+template <int Width>
+struct input {
+  static_assert(Width > 0, "plexus::input: the width is at least 1");
+  using input_shape = shape<Width>;
+};
+
+// The first entry of a network: images, stored channel by channel, row by row.
+template <int Channels, int Height, int Width>
+struct image {
+  static_assert(Channels > 0 && Height > 0 && Width > 0, "plexus::image: every extent is at least 1");
+  using input_shape = shape<Channels, Height, Width>;
+};
+
+template <class T>
+concept network_input = requires { typename T::input_shape; };
+
+}  // namespace plexus::inline PLEXUS_ABI

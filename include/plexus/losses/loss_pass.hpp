@@ -1,0 +1,104 @@
+// A loss over a batch: its value and the rows it classifies correctly, and BP1, the delta of the output layer.
+#pragma once
+
+#include <plexus/core/for_each.hpp>
+#include <plexus/losses/target.hpp>
+
+#include <climits>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// Row `row` of a target.
+struct target_row {
+  target_view target;
+  int row;
+  PLEXUS_FN float operator()(int j) const { return target(row, j); }
+};
+
+// The place of the largest of values(0) … values(width − 1), the first one on ties.
+template <class Group, class Values>
+PLEXUS_FN int argmax(Group group, int width, const Values& values) {
+  float largest = -INFINITY;
+  int place = INT_MAX;
+  for (int j = group.rank(); j < width; j += group.size()) {
+    const float value = values(j);
+    if (value > largest || place == INT_MAX) {
+      largest = value;
+      place = j;
+    }
+  }
+  const float group_largest = group.max(largest);
+  return group.min(largest == group_largest ? place : INT_MAX);
+}
+
+struct output_row {
+  const float* a;
+  PLEXUS_FN float operator()(int j) const { return a[j]; }
+};
+
+// What a loss pass writes for each row: the loss, and 1 where the largest output is at the target's largest place.
+struct row_results {
+  float* loss;
+  float* correct;
+
+  template <class Group, class Loss, class Gradient>
+  PLEXUS_FN void operator()(Group group, int row, const Loss& loss_function, matrix_view<const float> a,
+                            target_view y, Gradient gradient) const {
+    const float* outputs = a.row(row);
+    const float value = loss_function(group, outputs, target_row{y, row}, a.cols, gradient);
+    const int guess = argmax(group, a.cols, output_row{outputs});
+    const int truth = y.labels != nullptr ? y.labels[row] : argmax(group, a.cols, target_row{y, row});
+    if (group.rank() == 0) {
+      loss[row] = value;
+      correct[row] = guess == truth ? 1.0f : 0.0f;
+    }
+  }
+};
+
+struct ignore_gradient {
+  PLEXUS_FN void operator()(int, float) const {}
+};
+
+// Judges a batch.
+template <class Loss>
+struct judge_rows {
+  Loss loss;
+  matrix_view<const float> a;  // (n, out)
+  target_view y;
+  row_results results;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    results(group, row, loss, a, y, ignore_gradient{});
+  }
+};
+
+// BP1: δ = ∇ₐC ⊙ σ'(z), with C the mean over the batch: scale = 1/n.
+template <class Derivative>
+struct store_delta {
+  matrix_view<float> delta;
+  Derivative derivative;
+  float scale;
+  int row;
+  PLEXUS_FN void operator()(int j, float gradient) const {
+    delta(row, j) = scale * gradient * derivative(row, j);
+  }
+};
+
+template <class Loss, class Derivative>
+struct output_delta_rows {
+  Loss loss;
+  matrix_view<const float> a;  // (n, out)
+  target_view y;
+  row_results results;
+  matrix_view<float> delta;  // (n, out)
+  Derivative derivative;
+  float scale;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    results(group, row, loss, a, y, store_delta<Derivative>{delta, derivative, scale, row});
+  }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

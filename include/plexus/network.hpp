@@ -1,0 +1,453 @@
+// network<…>: a flat list of layers, each of which learns its input's shape from the one before.
+//
+// All parameters lie in one arena, all gradients in a second and the optimiser's state in a third of the same layout:
+// an update is one launch and a checkpoint one copy.
+#pragma once
+
+#include <plexus/core/buffer.hpp>
+#include <plexus/core/context.hpp>
+#include <plexus/core/precision.hpp>
+#include <plexus/core/reduce.hpp>
+#include <plexus/layers/chain.hpp>
+#include <plexus/losses/loss_pass.hpp>
+#include <plexus/optimizers/update.hpp>
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// A tensor of the network, in device memory, under the name that PyTorch's nn.Sequential gives it.
+struct named_parameter {
+  std::string name;
+  std::vector<std::size_t> shape;
+  view<float> values;
+};
+
+// How far training has come, counted over the network's life.
+struct training_counters {
+  std::uint64_t epoch = 0;  // epochs completed
+  std::uint64_t step = 0;   // updates made
+};
+
+// What a number of judged batches add up to.
+struct batch_totals {
+  double loss = 0;     // Σ of the samples' losses
+  double correct = 0;  // samples whose largest output is at the target's largest place
+};
+
+// The network itself; `network` below is how it is written. Not thread-safe: one network, one thread at a time.
+template <precision_policy Precision, class Input, class... Specifications>
+class basic_network {
+  static_assert(network_input<Input>,
+                "plexus::network: the list begins with input<width> or image<channels, height, width>");
+  static_assert(sizeof...(Specifications) > 0, "plexus::network: at least one layer follows the input");
+
+ public:
+  using precision = Precision;
+  using layers = typename detail::chain<1, typename Input::input_shape, Specifications...>::layers;
+  using layout = detail::arena_layout<layers>;
+  template <std::size_t L>
+  using layer = std::tuple_element_t<L, layers>;
+
+  static constexpr std::size_t layer_count = sizeof...(Specifications);
+  static constexpr int input_size = Input::input_shape::size;
+  static constexpr int output_size = layer<layer_count - 1>::output_shape::size;
+  static constexpr std::size_t parameter_count = layout::parameter_count;
+
+  // Weights by the initialiser of their layer's activation (Glorot uniform unless it names one), biases zero.
+  explicit basic_network(seed s = {}, gemm_policy policy = default_gemm_policy)
+      : context_(policy), parameters_(layout::size), gradients_(layout::size), totals_(2) {
+    fill_zero(stream(), parameters_.view());
+    fill_zero(stream(), gradients_.view());
+    reset_totals();
+    initialize(s);
+  }
+
+  void initialize(seed s) {
+    for_each_layer([&]<std::size_t L>() {
+      initialize_layer(L, s, typename default_initializer<typename layer<L>::activation>::type{});
+    });
+  }
+
+  // All weights by `initializer`, biases zero.
+  template <class Initializer>
+  void initialize(seed s, const Initializer& initializer) {
+    for (std::size_t l = 0; l < layer_count; ++l) initialize_layer(l, s, initializer);
+  }
+
+  // ---- Inference
+
+  // Outputs (n, output_size) for x (n, input_size) in device memory. They are the network's own memory and hold until
+  // its next call.
+  matrix_view<const float> forward(matrix_view<const float> x) {
+    require_width(x.cols, "running a network forward");
+    reserve(x.rows);
+    forward_layers(x, false);
+    return outputs(x.rows);
+  }
+
+  // The outputs for one sample in host memory.
+  std::array<float, static_cast<std::size_t>(output_size)> predict(std::span<const float> x) {
+    require_size("predicting one sample", x.size(), 1, input_size);
+    std::array<float, static_cast<std::size_t>(output_size)> y;
+    predict_rows(x.data(), 1, y.data());
+    return y;
+  }
+
+  // The outputs (n, output_size) for n samples (n, input_size) in host memory.
+  std::vector<float> predict(std::span<const float> x, int n) {
+    require(n >= 0, "predicting a batch", "the number of samples is negative", "give 0 or more");
+    require_size("predicting a batch", x.size(), n, input_size);
+    std::vector<float> y(elements(n, output_size));
+    for (int first = 0; first < n; first += inference_rows) {
+      predict_rows(x.data() + elements(first, input_size), std::min(n - first, inference_rows),
+                   y.data() + elements(first, output_size));
+    }
+    return y;
+  }
+
+  // ---- Training. Batches x (n, input_size) and y are in device memory, but for the steps on host memory below.
+
+  // Forward, the loss (the mean over the batch) and the gradients of all parameters.
+  template <class Loss>
+  void backward(matrix_view<const float> x, target_view y, const Loss& loss) {
+    propagate(x, y, loss, no_input_delta{});
+  }
+
+  // The same, and the loss's gradient with respect to the input: dx (n, input_size).
+  template <class Loss>
+  void backward(matrix_view<const float> x, target_view y, const Loss& loss, matrix_view<float> dx) {
+    propagate(x, y, loss, input_delta<unit_derivative>{dx, {}});
+  }
+
+  // The parameters become what the optimiser makes of them and their gradients.
+  template <class Optimizer>
+  void update(const Optimizer& optimizer) {
+    if (optimizer.has_state()) {
+      reserve_optimizer_state();
+      for_each(stream(), layout::size,
+               update_with_state<Optimizer>{optimizer, parameters_.data(), gradients_.data(), state_.data()});
+    } else {
+      for_each(stream(), layout::size,
+               update_without_state<Optimizer>{optimizer, parameters_.data(), gradients_.data()});
+    }
+    ++counters_.step;
+  }
+
+  // One step of training: backward and update.
+  template <class Loss, class Optimizer>
+  void step(matrix_view<const float> x, target_view y, const Loss& loss, const Optimizer& optimizer) {
+    optimizer.validate();
+    backward(x, y, loss);
+    update(optimizer);
+  }
+
+  // One step on samples (n, input_size) and targets (n, output_size) in host memory.
+  template <class Loss, class Optimizer>
+  void step(std::span<const float> x, std::span<const float> y, const Loss& loss, const Optimizer& optimizer) {
+    const int n = sample_count(x);
+    require_size("training on a batch of targets", y.size(), n, output_size);
+    const auto staged = stage(x.data(), n);
+    copy_to_device(stream(), staged_targets_.data(), y);
+    step(staged, target_view{nullptr, staged_targets_.data(), output_size}, loss, optimizer);
+  }
+
+  // One step on samples (n, input_size) and labels (n) in host memory.
+  template <class Loss, class Optimizer>
+  void step(std::span<const float> x, std::span<const int> labels, const Loss& loss, const Optimizer& optimizer) {
+    const int n = sample_count(x);
+    require_size("training on a batch of labels", labels.size(), n, 1);
+    for (const int label : labels) {
+      require(label >= 0 && label < output_size, "training on a batch of labels",
+              "a label is outside [0, output_size)", "give class numbers below the number of outputs");
+    }
+    const auto staged = stage(x.data(), n);
+    copy_to_device(stream(), staged_labels_.data(), labels);
+    step(staged, target_view{staged_labels_.data(), nullptr, 0}, loss, optimizer);
+  }
+
+  // Forward and the loss alone.
+  template <class Loss>
+  void judge(matrix_view<const float> x, target_view y, const Loss& loss) {
+    forward(x);
+    for_each_row(stream(), x.rows, judge_rows<Loss>{loss, outputs(x.rows), y, results()});
+    add_to_totals(x.rows);
+  }
+
+  // What the batches of backward, step and judge since the last reset add up to. Waits for the device.
+  batch_totals totals() const {
+    std::array<double, 2> sums{};
+    copy_to_host<double>(stream(), sums, totals_.data());
+    return {sums[0], sums[1]};
+  }
+  void reset_totals() { fill_zero(stream(), totals_.view()); }
+
+  // ---- Memory
+
+  // Makes room for batches of up to `rows` samples. Calls with no more of them then allocate nothing.
+  void reserve(int rows) {
+    if (rows <= capacity_) return;
+    buffer<float> activations(region_begin<layer_count>(rows));
+    buffer<float> row_results(elements(rows, 2));
+    activations_ = std::move(activations);
+    row_results_ = std::move(row_results);
+    training_memory_ = {};
+    staged_inputs_ = {};
+    staged_targets_ = {};
+    staged_labels_ = {};
+    capacity_ = rows;
+    ++memory_version_;
+  }
+
+  // Makes room for the optimiser's state, zero, where there is none yet.
+  void reserve_optimizer_state() {
+    if (state_.size() != 0) return;
+    state_ = buffer<float>(layout::size);
+    fill_zero(stream(), state_.view());
+    ++memory_version_;
+  }
+
+  // Changes whenever memory that a recorded graph refers to has moved.
+  std::uint64_t memory_version() const { return memory_version_; }
+
+  std::vector<named_parameter> parameters() { return named(parameters_); }
+  std::vector<named_parameter> gradients() { return named(gradients_); }
+  // The optimiser's state (the velocities of sgd) under the parameters' names; empty where there is none.
+  std::vector<named_parameter> optimizer_state() {
+    return state_.size() == 0 ? std::vector<named_parameter>{} : named(state_);
+  }
+
+  training_counters& training_state() { return counters_; }
+  const training_counters& training_state() const { return counters_; }
+
+  cudaStream_t stream() const { return context_.stream(); }
+
+ private:
+  static constexpr int inference_rows = 256;  // a batch of predict: large enough for GEMM, small enough for caches
+
+  template <class Activation>
+  struct default_initializer {
+    using type = glorot_uniform;
+  };
+  template <class Activation>
+    requires requires { typename Activation::initializer; }
+  struct default_initializer<Activation> {
+    using type = typename Activation::initializer;
+  };
+
+  static constexpr std::size_t elements(int rows, int width) {
+    return static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
+  }
+
+  static void require_width(int width, const char* doing) {
+    if (width == input_size) return;
+    throw error(doing, "a sample has " + std::to_string(width) + " values, the network takes " +
+                           std::to_string(input_size),
+                "give a matrix (n, " + std::to_string(input_size) + ")");
+  }
+
+  static void require_size(const char* doing, std::size_t size, int rows, int width) {
+    if (size == elements(rows, width)) return;
+    throw error(doing, std::to_string(size) + " values are given for " + std::to_string(rows) + " × " +
+                           std::to_string(width),
+                "give " + std::to_string(elements(rows, width)) + " values");
+  }
+
+  static int sample_count(std::span<const float> x) {
+    const auto n = static_cast<int>(x.size() / static_cast<std::size_t>(input_size));
+    require_size("training on a batch", x.size(), n, input_size);
+    return n;
+  }
+
+  // function.operator()<L>() for every layer.
+  template <class Function>
+  static void for_each_layer(Function&& function) {
+    [&]<std::size_t... L>(std::index_sequence<L...>) {
+      (function.template operator()<L>(), ...);
+    }(std::make_index_sequence<layer_count>{});
+  }
+
+  template <class Initializer>
+  void initialize_layer(std::size_t l, seed s, const Initializer& initializer) {
+    for (std::size_t i = 0; i < layout::tensor_count; ++i) {
+      const detail::tensor_record& tensor = layout::tensors[i];
+      if (tensor.layer != l) continue;
+      const view<float> values{parameters_.data() + tensor.offset, tensor.spec.size()};
+      if (tensor.spec.is_weight) {
+        initializer(stream(), values, random_stream{s.value, i}, tensor.spec.fan);
+      } else {
+        fill_zero(stream(), values);
+      }
+    }
+  }
+
+  std::vector<named_parameter> named(const buffer<float>& arena) const {
+    std::vector<named_parameter> result;
+    for (const detail::tensor_record& tensor : layout::tensors) {
+      std::vector<std::size_t> extents;
+      for (const int extent : tensor.spec.extents) {
+        if (extent > 0) extents.push_back(static_cast<std::size_t>(extent));
+      }
+      result.push_back({std::to_string(tensor.module_number) + "." + tensor.spec.name, std::move(extents),
+                        {arena.data() + tensor.offset, tensor.spec.size()}});
+    }
+    return result;
+  }
+
+  // ---- Where the layers' activations lie: one region a layer, each (capacity, width), one after the other.
+
+  template <std::size_t L>
+  static constexpr int width = layer<L>::output_shape::size;
+  template <std::size_t L>
+  static constexpr bool keeps_z = !output_differentiable<typename layer<L>::activation>;
+
+  template <std::size_t L>
+  static constexpr std::size_t region_begin(int rows) {
+    return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
+      return (std::size_t{0} + ... + padded(elements(rows, width<Before>)));
+    }(std::make_index_sequence<L>{});
+  }
+
+  template <std::size_t L>
+  matrix_view<float> outputs_of(int rows) const {
+    return matrix(activations_.data() + region_begin<L>(capacity_), rows, width<L>);
+  }
+  matrix_view<float> outputs(int rows) const { return outputs_of<layer_count - 1>(rows); }
+
+  // The training memory holds every layer's delta, and behind them every layer's z.
+  template <std::size_t L>
+  matrix_view<float> delta_of(int rows) const {
+    return matrix(training_memory_.data() + region_begin<L>(capacity_), rows, width<L>);
+  }
+  template <std::size_t L>
+  matrix_view<float> z_of(int rows) const {
+    return matrix(training_memory_.data() + region_begin<layer_count>(capacity_) + region_begin<L>(capacity_), rows,
+                  width<L>);
+  }
+
+  static constexpr bool any_keeps_z = []<std::size_t... L>(std::index_sequence<L...>) {
+    return (false || ... || keeps_z<L>);
+  }(std::make_index_sequence<layer_count>{});
+
+  void reserve_training(int rows) {
+    reserve(rows);
+    if (training_memory_.size() != 0) return;
+    training_memory_ = buffer<float>((any_keeps_z ? 2 : 1) * region_begin<layer_count>(capacity_));
+    ++memory_version_;
+  }
+
+  template <std::size_t L>
+  auto derivative_of(int rows) const {
+    using activation = typename layer<L>::activation;
+    if constexpr (keeps_z<L>) {
+      return activation_derivative<activation>{z_of<L>(rows), {}};
+    } else {
+      return activation_derivative<activation>{outputs_of<L>(rows), {}};
+    }
+  }
+
+  // ---- Forward and backward
+
+  template <std::size_t L>
+  matrix_view<const float> input_of(matrix_view<const float> x) const {
+    if constexpr (L == 0) {
+      return x;
+    } else {
+      return outputs_of<L - 1>(x.rows);
+    }
+  }
+
+  template <std::size_t L>
+  static constexpr std::size_t layer_offset = layout::layer_offset(L);
+
+  void forward_layers(matrix_view<const float> x, bool training) {
+    for_each_layer([&]<std::size_t L>() {
+      layer_memory memory{outputs_of<L>(x.rows), {}};
+      if constexpr (keeps_z<L>) {
+        if (training) memory.z = z_of<L>(x.rows);
+      }
+      layer<L>::forward(context_, parameters_.data() + layer_offset<L>, input_of<L>(x), memory);
+    });
+  }
+
+  template <class Loss, class InputDelta>
+  void propagate(matrix_view<const float> x, target_view y, const Loss& loss, const InputDelta& dx) {
+    require_width(x.cols, "training a network");
+    require(x.rows > 0, "training a network", "the batch is empty", "give at least one sample");
+    reserve_training(x.rows);
+    forward_layers(x, true);
+    const auto derivative = derivative_of<layer_count - 1>(x.rows);
+    for_each_row(stream(), x.rows,
+                 output_delta_rows<Loss, std::remove_const_t<decltype(derivative)>>{
+                     loss, outputs(x.rows), y, results(), delta_of<layer_count - 1>(x.rows), derivative,
+                     1 / static_cast<float>(x.rows)});
+    add_to_totals(x.rows);
+    backward_from<layer_count - 1>(x, dx);
+  }
+
+  template <std::size_t L, class InputDelta>
+  void backward_from(matrix_view<const float> x, const InputDelta& dx) {
+    const auto backward_into = [&](const auto& input_delta) {
+      layer<L>::backward(context_, parameters_.data() + layer_offset<L>, gradients_.data() + layer_offset<L>,
+                         input_of<L>(x), delta_of<L>(x.rows), input_delta);
+    };
+    if constexpr (L == 0) {
+      backward_into(dx);
+    } else {
+      const auto derivative = derivative_of<L - 1>(x.rows);
+      backward_into(input_delta<std::remove_const_t<decltype(derivative)>>{delta_of<L - 1>(x.rows), derivative});
+      backward_from<L - 1>(x, dx);
+    }
+  }
+
+  row_results results() const { return {row_results_.data(), row_results_.data() + capacity_}; }
+
+  void add_to_totals(int rows) {
+    for_each_row(stream(), 2, add_row_sums{{row_results_.data(), 2, rows, capacity_}, totals_.data()});
+  }
+
+  // ---- Batches in host memory
+
+  matrix_view<const float> stage(const float* x, int rows) {
+    reserve(rows);
+    if (staged_inputs_.size() == 0) {
+      staged_inputs_ = buffer<float>(elements(capacity_, input_size));
+      staged_targets_ = buffer<float>(elements(capacity_, output_size));
+      staged_labels_ = buffer<int>(elements(capacity_, 1));
+    }
+    copy_to_device(stream(), staged_inputs_.data(), std::span(x, elements(rows, input_size)));
+    return matrix<const float>(staged_inputs_.data(), rows, input_size);
+  }
+
+  void predict_rows(const float* x, int rows, float* y) {
+    const auto a = forward(stage(x, rows));
+    copy_to_host(stream(), std::span(y, elements(rows, output_size)), a.data);
+  }
+
+  context context_;
+  buffer<float> parameters_, gradients_, state_;
+  buffer<double> totals_;  // Σ loss, Σ correct
+  buffer<float> activations_, training_memory_, row_results_;
+  buffer<float> staged_inputs_, staged_targets_;
+  buffer<int> staged_labels_;
+  int capacity_ = 0;
+  std::uint64_t memory_version_ = 0;
+  training_counters counters_;
+};
+
+// network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, in that one.
+template <class First, class... Rest>
+class network : public basic_network<fp32, First, Rest...> {
+ public:
+  using basic_network<fp32, First, Rest...>::basic_network;
+};
+
+template <precision_policy Precision, class... Entries>
+class network<Precision, Entries...> : public basic_network<Precision, Entries...> {
+ public:
+  using basic_network<Precision, Entries...>::basic_network;
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

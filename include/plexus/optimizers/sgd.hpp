@@ -1,0 +1,44 @@
+// Stochastic gradient descent: w ← w − (η/m) Σⱼ ∂C_Xj/∂w, the mean over the mini-batch being in the gradient already.
+#pragma once
+
+#include <plexus/core/error.hpp>
+
+#include <cmath>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// With momentum μ: v ← μ v + g, w ← w − η v; Nesterov's form steps along g + μ v. Weight decay λ adds λ w to g.
+// As PyTorch's SGD defines them.
+struct sgd {
+  float rate = 0.01f;
+  float momentum = 0;
+  float weight_decay = 0;
+  bool nesterov = false;
+
+  bool operator==(const sgd&) const = default;
+
+  bool has_state() const { return momentum != 0; }
+
+  void validate() const {
+    require(std::isfinite(rate) && rate > 0, "configuring sgd", "the rate is not a positive number",
+            "choose a rate such as 0.1");
+    require(std::isfinite(momentum) && momentum >= 0 && momentum < 1, "configuring sgd",
+            "the momentum is not in [0, 1)", "choose a momentum such as 0.9, or 0 for none");
+    require(std::isfinite(weight_decay) && weight_decay >= 0, "configuring sgd",
+            "the weight decay is not a number ≥ 0", "choose a weight decay such as 1e-4, or 0 for none");
+    require(!nesterov || momentum > 0, "configuring sgd", "Nesterov's step is asked for without momentum",
+            "set a momentum, or nesterov = false");
+  }
+
+  // One parameter without momentum.
+  PLEXUS_FN void operator()(float& w, float gradient) const { w -= rate * (gradient + weight_decay * w); }
+
+  // One parameter with its velocity.
+  PLEXUS_FN void operator()(float& w, float gradient, float& velocity) const {
+    const float g = gradient + weight_decay * w;
+    velocity = momentum * velocity + g;
+    w -= rate * (nesterov ? g + momentum * velocity : velocity);
+  }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,25 @@
+// One optimiser step over a whole arena, padding included: one launch.
+#pragma once
+
+#include <plexus/core/for_each.hpp>
+
+namespace plexus::inline PLEXUS_ABI {
+
+template <class Optimizer>
+struct update_without_state {
+  Optimizer optimizer;
+  float* w;
+  const float* dw;
+  PLEXUS_FN void operator()(std::size_t i) const { optimizer(w[i], dw[i]); }
+};
+
+template <class Optimizer>
+struct update_with_state {
+  Optimizer optimizer;
+  float* w;
+  const float* dw;
+  float* state;
+  PLEXUS_FN void operator()(std::size_t i) const { optimizer(w[i], dw[i], state[i]); }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

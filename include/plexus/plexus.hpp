@@ -1,0 +1,16 @@
+// The one include: core, layers, losses, optimisers, network and training. It needs CUDA or hostcuda, and nothing else.
+#pragma once
+
+#include <plexus/activations/identity.hpp>
+#include <plexus/activations/leaky_relu.hpp>
+#include <plexus/activations/relu.hpp>
+#include <plexus/activations/sigmoid.hpp>
+#include <plexus/activations/softplus.hpp>
+#include <plexus/activations/tanh.hpp>
+#include <plexus/layers/dense.hpp>
+#include <plexus/losses/quadratic.hpp>
+#include <plexus/losses/softmax_cross_entropy.hpp>
+#include <plexus/network.hpp>
+#include <plexus/optimizers/sgd.hpp>
+#include <plexus/train/evaluate.hpp>
+#include <plexus/train/fit.hpp>

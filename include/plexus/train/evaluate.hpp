@@ -1,0 +1,56 @@
+// How good a network is on a data set.
+#pragma once
+
+#include <plexus/train/device_dataset.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+namespace plexus::inline PLEXUS_ABI {
+
+struct evaluation {
+  double loss = 0;      // mean over the samples
+  double accuracy = 0;  // fraction in [0, 1]; NaN where a target is a single value
+};
+
+// Throws unless `data` is valid and has the network's widths.
+template <class Network>
+void require_fit(const char* doing, const Network&, const dataset& data) {
+  data.validate();
+  if (data.features == Network::input_size && data.outputs == Network::output_size) return;
+  throw error(doing,
+              "the data have " + std::to_string(data.features) + " features and " + std::to_string(data.outputs) +
+                  " outputs, the network takes " + std::to_string(Network::input_size) + " and gives " +
+                  std::to_string(Network::output_size),
+              "change the network's first or last layer, or the data");
+}
+
+// The means of what `samples` samples add up to.
+template <class Network>
+evaluation mean_of(const batch_totals& totals, double samples) {
+  constexpr bool has_classes = Network::output_size > 1;
+  return {totals.loss / samples,
+          has_classes ? totals.correct / samples : std::numeric_limits<double>::quiet_NaN()};
+}
+
+template <class Network, class Loss>
+evaluation evaluate(Network& net, const device_dataset& data, const Loss& loss) {
+  constexpr int rows_at_once = 256;
+  net.reset_totals();
+  for (int first = 0; first < data.size(); first += rows_at_once) {
+    auto x = data.inputs();
+    x = {x.row(first), std::min(rows_at_once, data.size() - first), x.cols, x.ld};
+    net.judge(x, data.targets().from(first), loss);
+  }
+  return mean_of<Network>(net.totals(), data.size());
+}
+
+// Mean loss and accuracy of `net` over `data`.
+template <class Network, class Loss>
+evaluation evaluate(Network& net, const dataset& data, const Loss& loss) {
+  require_fit("evaluating a network", net, data);
+  return evaluate(net, device_dataset(net.stream(), data), loss);
+}
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,184 @@
+// fit(): the lecture's training procedure. Mini-batches, epochs, and an end: when the error is small enough, when the
+// steps run out, or when all epochs are done.
+#pragma once
+
+#include <plexus/core/random.hpp>
+#include <plexus/train/evaluate.hpp>
+#include <plexus/train/history.hpp>
+#include <plexus/train/progress.hpp>
+#include <plexus/train/recorded_step.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <optional>
+#include <string>
+
+namespace plexus::inline PLEXUS_ABI {
+
+struct fit_options {
+  int epochs = 1;
+  int batch = 32;                        // samples in a mini-batch; an epoch's last one may have fewer
+  const dataset* validation = nullptr;   // judged at each epoch's end
+  bool shuffle = true;                   // a new order each epoch
+  seed order{};                          // of the orders: epoch e of a network's life is a function of (order, e)
+  double stop_below = 0;                 // ends after the first epoch whose mean training loss is below
+  std::uint64_t max_steps = 0;           // ends after so many steps; 0 is no limit
+  progress_callback progress{};          // called about ten times a second and at each epoch's end
+};
+
+namespace detail {
+
+inline void validate(const fit_options& options, const dataset& data) {
+  const char* doing = "training a network";
+  require(options.epochs > 0, doing, "the number of epochs is not positive", "train for at least one epoch");
+  require(options.batch > 0, doing, "the batch has no samples", "use a batch of at least one sample");
+  if (options.batch > data.size()) {
+    throw error(doing,
+                "the batch of " + std::to_string(options.batch) + " is larger than the data set of " +
+                    std::to_string(data.size()) + " samples",
+                "use a smaller batch");
+  }
+  require(options.stop_below >= 0, doing, "stop_below is negative or NaN", "give a loss, or 0 for no such rule");
+}
+
+// One call of fit().
+template <class Network, class Loss, class Optimizer>
+class training_run {
+ public:
+  training_run(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
+               const fit_options& options)
+      : net_(net),
+        loss_(loss),
+        options_(options),
+        data_(net.stream(), data),
+        batches_(data_, options.batch),
+        full_step_(net, loss, optimizer, batches_, options.batch),
+        last_step_(net, loss, optimizer, batches_, data.size() % options.batch),
+        order_(static_cast<std::size_t>(data.size())) {
+    if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
+    net.reserve(options.batch);
+  }
+
+  history operator()() {
+    history result;
+    for (int epoch = 1; epoch <= options_.epochs; ++epoch) {
+      const bool complete = run_epoch(epoch, result);
+      if (!complete) {
+        result.reason = stop_reason::step_limit;
+        return result;
+      }
+      if (result.epochs.back().loss < options_.stop_below) {
+        result.reason = stop_reason::error_small_enough;
+        return result;
+      }
+    }
+    result.reason = stop_reason::epochs_done;
+    return result;
+  }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  bool steps_left(const history& result) const {
+    return options_.max_steps == 0 || result.steps < options_.max_steps;
+  }
+
+  // False when the step limit ended the epoch before its last sample.
+  bool run_epoch(int epoch, history& result) {
+    draw_order();
+    net_.reset_totals();
+    const clock::time_point begin = clock::now();
+    clock::time_point next_report = begin + report_interval;
+    int done = 0;
+    while (done < data_.size() && steps_left(result)) {
+      auto& step = data_.size() - done >= options_.batch ? full_step_ : last_step_;
+      step();
+      ++result.steps;
+      done += step.rows();
+      if (options_.progress && clock::now() >= next_report && done < data_.size()) {
+        options_.progress(progress_of(epoch, done, record_of(epoch, done, begin)));
+        next_report = clock::now() + report_interval;
+      }
+    }
+    if (done == 0) return false;
+    finish_epoch(epoch, done, begin, result);
+    return done == data_.size();
+  }
+
+  void draw_order() {
+    std::iota(order_.begin(), order_.end(), 0);
+    if (options_.shuffle) shuffle(random_stream{options_.order.value, net_.training_state().epoch}, order_);
+    batches_.begin(net_.stream(), order_);
+  }
+
+  // What the epoch has come to; waits for the device.
+  epoch_record record_of(int epoch, int done, clock::time_point begin) const {
+    const evaluation mean = mean_of<Network>(net_.totals(), done);
+    const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
+    return {epoch, mean.loss, mean.accuracy, {}, {}, seconds, done / seconds};
+  }
+
+  void finish_epoch(int epoch, int done, clock::time_point begin, history& result) {
+    epoch_record record = record_of(epoch, done, begin);
+    if (done == data_.size()) ++net_.training_state().epoch;
+    if (!std::isfinite(record.loss)) {
+      throw error("training a network", "the loss is no longer finite in epoch " + std::to_string(epoch),
+                  "use a smaller rate, or scale the inputs");
+    }
+    if (validation_) {
+      const evaluation judged = evaluate(net_, *validation_, loss_);
+      record.validation_loss = judged.loss;
+      record.validation_accuracy = judged.accuracy;
+    }
+    result.epochs.push_back(record);
+    if (options_.progress) {
+      training_progress now = progress_of(epoch, done, record);
+      now.epoch_finished = true;
+      options_.progress(now);
+    }
+  }
+
+  training_progress progress_of(int epoch, int done, const epoch_record& record) const {
+    training_progress now;
+    now.epoch = epoch;
+    now.epochs = options_.epochs;
+    now.samples_done = static_cast<std::size_t>(done);
+    now.samples_total = static_cast<std::size_t>(data_.size());
+    now.samples_per_second = record.samples_per_second;
+    now.loss = record.loss;
+    now.accuracy = record.accuracy;
+    const double left = data_.size() - done + static_cast<double>(options_.epochs - epoch) * data_.size();
+    now.seconds_left = left / record.samples_per_second;
+    now.validation_loss = record.validation_loss;
+    now.validation_accuracy = record.validation_accuracy;
+    return now;
+  }
+
+  static constexpr auto report_interval = std::chrono::milliseconds(100);
+
+  Network& net_;
+  Loss loss_;
+  const fit_options& options_;
+  device_dataset data_;
+  std::optional<device_dataset> validation_;
+  batch_drawer batches_;
+  recorded_step<Network, Loss, Optimizer> full_step_, last_step_;
+  std::vector<int> order_;
+};
+
+}  // namespace detail
+
+// Trains `net` on `data` in place. The data and the options are checked before anything changes. An error in the
+// middle (a loss that is no longer finite, a fault of the device) leaves the parameters as they are then.
+template <class Network, class Loss, class Optimizer>
+history fit(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
+            const fit_options& options) {
+  optimizer.validate();
+  require_fit("training a network", net, data);
+  if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
+  detail::validate(options, data);
+  return detail::training_run(net, data, loss, optimizer, options)();
+}
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,123 @@
+// Shows how training goes: one line redrawn on a terminal, one line per epoch elsewhere.
+#pragma once
+
+#include <plexus/train/progress.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// For fit_options::progress: {.progress = progress_bar{}}, or progress_bar{.output = stdout}.
+struct progress_bar {
+  std::FILE* output = stderr;
+
+  void operator()(const training_progress& now) {
+    if (const int columns = terminal_columns(); columns > 0) {
+      redraw(now, columns);
+    } else if (now.epoch_finished) {
+      std::fprintf(output, "%s\n", (heading(now) + ": " + numbers(now)).c_str());
+      std::fflush(output);
+    }
+  }
+
+  // What an epoch's end says, and what the line of a terminal says behind its bar.
+  static std::string numbers(const training_progress& now) {
+    std::string text = thousands(now.samples_per_second) + " samples/s, loss " + fixed(now.loss, 4);
+    if (!std::isnan(now.accuracy)) text += ", accuracy " + fixed(100 * now.accuracy, 2) + "%";
+    if (now.validation_loss) text += ", validation loss " + fixed(*now.validation_loss, 4);
+    if (now.validation_accuracy && !std::isnan(*now.validation_accuracy)) {
+      text += ", validation accuracy " + fixed(100 * *now.validation_accuracy, 2) + "%";
+    }
+    return text + ", " + clock(now.seconds_left) + " left";
+  }
+
+ private:
+  using steady = std::chrono::steady_clock;
+
+  // The terminal's width, or 0 where the output is none.
+  int terminal_columns() const {
+    const int descriptor = ::fileno(output);
+    if (descriptor < 0 || ::isatty(descriptor) == 0) return 0;
+    constexpr int usual = 80;
+    winsize size{};
+    return ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
+  }
+
+  void redraw(const training_progress& now, int columns) {
+    constexpr auto shortest_pause = std::chrono::milliseconds(100);
+    const auto time = steady::now();
+    if (!now.epoch_finished && drawn_ && time - *drawn_ < shortest_pause) return;
+    drawn_ = time;
+    const std::string text = line(now, columns);
+    std::fprintf(output, "\r%s\x1b[K%s", text.c_str(), now.epoch_finished ? "\n" : "");
+    std::fflush(output);
+  }
+
+  // Heading, bar, numbers; the bar takes what is left of the width, and goes first where there is little.
+  static std::string line(const training_progress& now, int columns) {
+    constexpr int shortest_bar = 6;
+    constexpr int longest_bar = 30;
+    const std::string before = heading(now) + " ";
+    const std::string after = numbers(now);
+    const int used = static_cast<int>(before.size() + after.size());
+    const int room = std::min(columns - 1 - used - 3, longest_bar);  // the last column would wrap; "[] "
+    std::string text = before + (room >= shortest_bar ? bar(done(now), room) + " " : "") + after;
+    return text.substr(0, static_cast<std::size_t>(std::max(columns - 1, 0)));
+  }
+
+  static double done(const training_progress& now) {
+    if (now.epoch_finished || now.samples_total == 0) return 1;
+    return std::min(1.0, static_cast<double>(now.samples_done) / static_cast<double>(now.samples_total));
+  }
+
+  static std::string bar(double fraction, int length) {
+    const auto filled = static_cast<std::size_t>(std::lround(fraction * length));
+    return "[" + std::string(filled, '#') + std::string(static_cast<std::size_t>(length) - filled, '.') + "]";
+  }
+
+  static std::string heading(const training_progress& now) {
+    return "epoch " + std::to_string(now.epoch) + "/" + std::to_string(now.epochs);
+  }
+
+  static std::string fixed(double value, int digits) {
+    if (std::isnan(value)) return "nan";
+    char text[400];  // the longest double with six digits has 317 characters
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
+    return text;
+  }
+
+  // 61234.5 → "61,235"
+  static std::string thousands(double value) {
+    std::string text = fixed(value, 0);
+    for (auto at = static_cast<int>(text.size()) - 3; at > 0 && std::isfinite(value); at -= 3) {
+      text.insert(static_cast<std::size_t>(at), ",");
+    }
+    return text;
+  }
+
+  // 75 → "1:15", 3675 → "1:01:15"
+  static std::string clock(double seconds) {
+    constexpr double longest = 1e7;  // beyond it, and where the speed is not known yet, nobody believes the number
+    if (!(seconds >= 0 && seconds < longest)) return "?";
+    const long whole = std::lround(std::ceil(seconds));
+    char text[40];
+    if (whole >= 3600) {
+      std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
+    } else {
+      std::snprintf(text, sizeof text, "%ld:%02ld", whole / 60, whole % 60);
+    }
+    return text;
+  }
+
+  std::optional<steady::time_point> drawn_;
+};
+
+}  // namespace plexus::inline PLEXUS_ABI
