@@ -1,4 +1,4 @@
-// Softmax of every row: p(i, j) = exp(z(i, j) − log Σₖ exp z(i, k)).
+// Softmax of every row: p(i, j) = exp z(i, j) / Σₖ exp z(i, k).
 #pragma once
 
 #include <plexus/core/context.hpp>
@@ -9,7 +9,7 @@
 namespace plexus::inline PLEXUS_ABI {
 namespace kernels {
 
-// Log-sum-exp with the row's maximum m subtracted, log Σ exp z = m + log Σ exp(z − m), so no exp overflows.
+// With the row's maximum m subtracted no exp overflows: p = exp(z − m) / Σ exp(z − m).
 struct softmax_row {
   matrix_view<const float> z;
   matrix_view<float> p;
@@ -22,9 +22,12 @@ struct softmax_row {
     for (int col = group.rank(); col < z.cols; col += group.size()) maximum = fmaxf(maximum, from[col]);
     maximum = group.max(maximum);
     float sum = 0;
-    for (int col = group.rank(); col < z.cols; col += group.size()) sum += expf(from[col] - maximum);
-    const float log_sum = maximum + logf(group.sum(sum));
-    for (int col = group.rank(); col < z.cols; col += group.size()) to[col] = expf(from[col] - log_sum);
+    for (int col = group.rank(); col < z.cols; col += group.size()) {
+      to[col] = expf(from[col] - maximum);
+      sum += to[col];
+    }
+    const float scale = 1 / group.sum(sum);
+    for (int col = group.rank(); col < z.cols; col += group.size()) to[col] *= scale;
   }
 };
 

@@ -42,6 +42,8 @@ gemm_shape checked_shape(matrix_view<const float> a, matrix_view<const float> b,
 template <layout L, class Epilogue>
 void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
   const auto [m, n, k] = checked_shape<L>(a, b, epilogue.c);
+  const bool by_vendor = context.policy == gemm_policy::vendor;
+  if (by_vendor) vendor::require_available();
   if (m == 0 || n == 0) return;
   // Below this, setting up tiles or calling a BLAS costs more than the product.
   constexpr long long direct_multiplications = 2048;
@@ -50,7 +52,7 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
     kernels::direct_product<L>(context.stream(), a, b, epilogue);
   } else if (L == layout::tn && k == 1) {
     kernels::outer_product(context.stream(), a, b, epilogue);
-  } else if (context.policy == gemm_policy::vendor) {
+  } else if (by_vendor) {
     vendor::gemm<L>(context, a, b, epilogue);
   } else if (L == layout::nt && m == 1) {
     kernels::gemv(context.stream(), a, b, epilogue);

@@ -11,6 +11,11 @@
 
 namespace plexus::inline PLEXUS_ABI::vendor {
 
+inline void require_available() {
+  require(has_vendor_blas, "multiplying by gemm_policy::vendor", "this program was built without a vendor BLAS",
+          "define PLEXUS_VENDOR_BLAS and link cuBLAS (on the CPU: a CBLAS), or choose gemm_policy::native");
+}
+
 #if defined(PLEXUS_VENDOR_BLAS)
 
 inline void check(cublasStatus_t status, const char* doing) {
@@ -37,25 +42,6 @@ void sgemv(context& context, matrix_view<const float> x, matrix_view<const float
                     w.ld, x.data, 1, &beta, c.data, 1),
         "multiplying a vector by a matrix");
 }
-
-#else
-
-[[noreturn]] inline void throw_missing() {
-  throw error("multiplying by gemm_policy::vendor", "this program was built without a vendor BLAS",
-              "define PLEXUS_VENDOR_BLAS and link cuBLAS (on the CPU: a CBLAS), or choose gemm_policy::native");
-}
-
-template <layout L>
-void sgemm(context&, matrix_view<const float>, matrix_view<const float>, float, matrix_view<float>) {
-  throw_missing();
-}
-
-template <layout L>
-void sgemv(context&, matrix_view<const float>, matrix_view<const float>, float, matrix_view<float>) {
-  throw_missing();
-}
-
-#endif
 
 // A BLAS leaves the products in C; this runs the epilogue over them.
 template <class Epilogue>
@@ -84,5 +70,14 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
     for_each_row(context.stream(), epilogue.c.rows, epilogue_pass<Epilogue>{epilogue});
   }
 }
+
+#else
+
+template <layout L, class Epilogue>
+void gemm(context&, matrix_view<const float>, matrix_view<const float>, const Epilogue&) {
+  require_available();
+}
+
+#endif
 
 }  // namespace plexus::inline PLEXUS_ABI::vendor

@@ -1,0 +1,305 @@
+// GEMM and everything gemm() picks, against a naive product in double.
+#include "device_matrix.hpp"
+#include "support/catch.hpp"
+
+#include <plexus/linalg/gemm.hpp>
+
+#include <cmath>
+#include <string>
+
+namespace {
+
+using namespace kernel_test;
+using plexus::layout;
+namespace kernels = plexus::kernels;
+
+struct shape {
+  int m, n, k;
+};
+
+// One product's operands, and its elements in double.
+template <layout L>
+struct product {
+  shape size;
+  device_matrix a, b;
+
+  product(generator& random, shape size, placement where_a, placement where_b)
+      : size(size),
+        a(L == layout::tn ? device_matrix::random(random, size.k, size.m, where_a)
+                          : device_matrix::random(random, size.m, size.k, where_a)),
+        b(L == layout::nt ? device_matrix::random(random, size.n, size.k, where_b)
+                          : device_matrix::random(random, size.k, size.n, where_b)) {}
+
+  double operator()(int i, int j) const {
+    double sum = 0;
+    for (int k = 0; k < size.k; ++k) {
+      sum += static_cast<double>(L == layout::tn ? a(k, i) : a(i, k)) *
+             static_cast<double>(L == layout::nt ? b(j, k) : b(k, j));
+    }
+    return sum;
+  }
+};
+
+// The ways to compute a product.
+enum class path { native, vendor, direct, small_tile, large_tile };
+
+template <layout L, class Epilogue>
+void multiply(plexus::context& context, path way, const product<L>& p, const Epilogue& epilogue) {
+  context.policy = way == path::vendor ? plexus::gemm_policy::vendor : plexus::gemm_policy::native;
+  const plexus::matrix_view<const float> a = p.a.view();
+  const plexus::matrix_view<const float> b = p.b.view();
+  switch (way) {
+    case path::native:
+    case path::vendor: return plexus::gemm<L>(context, a, b, epilogue);
+    case path::direct: return kernels::direct_product<L>(context.stream(), a, b, epilogue);
+    case path::small_tile: return kernels::launch_gemm<L, kernels::small_gemm_tile>(context.stream(), a, b, epilogue);
+    case path::large_tile: return kernels::launch_gemm<L, kernels::large_gemm_tile>(context.stream(), a, b, epilogue);
+  }
+}
+
+std::vector<path> paths() {
+  std::vector<path> all{path::native, path::direct, path::small_tile, path::large_tile};
+  if (plexus::has_vendor_blas) all.push_back(path::vendor);
+  return all;
+}
+
+// Every element within 1e-6·√k, relative to the larger of 1 and itself, and nothing written beside them.
+template <class Expected>
+void require_result(plexus::context& context, device_matrix& c, int k, const Expected& expected) {
+  c.download(context.stream());
+  const double tolerance = 1e-6 * std::sqrt(std::max(k, 1));
+  double worst = 0;
+  int worst_row = 0, worst_col = 0;
+  for (int i = 0; i < c.rows(); ++i) {
+    for (int j = 0; j < c.cols(); ++j) {
+      const double right = expected(i, j);
+      const double difference = std::abs(static_cast<double>(c(i, j)) - right) / std::max(1.0, std::abs(right));
+      if (!(difference <= worst)) {  // NaN counts as worst
+        worst = difference;
+        worst_row = i;
+        worst_col = j;
+      }
+    }
+  }
+  INFO("worst at (" << worst_row << ", " << worst_col << ")");
+  REQUIRE(worst <= tolerance);
+  REQUIRE(c.guards_intact());
+}
+
+// An activation of which both halves, and the place of the bias, show in the result.
+struct bent_line {
+  PLEXUS_FN float operator()(float z) const { return z > 0 ? 2 * z : 0.5f * z; }
+};
+double bent_line_of(double z) { return z > 0 ? 2 * z : 0.5 * z; }
+
+struct stored_factor {
+  plexus::matrix_view<const float> factors;
+  PLEXUS_FN float operator()(int row, int col) const { return factors(row, col); }
+};
+
+enum class epilogue_kind { store, accumulate, bias_activation, bias_activation_keep, times_derivative };
+constexpr epilogue_kind epilogue_kinds[] = {epilogue_kind::store, epilogue_kind::accumulate,
+                                            epilogue_kind::bias_activation, epilogue_kind::bias_activation_keep,
+                                            epilogue_kind::times_derivative};
+
+template <layout L>
+void require_epilogue(plexus::context& context, generator& random, path way, const product<L>& p, epilogue_kind kind,
+                      placement where) {
+  const auto [m, n, k] = p.size;
+  device_matrix c(m, n, where);
+  switch (kind) {
+    case epilogue_kind::store: {
+      multiply(context, way, p, plexus::store{c.view()});
+      require_result(context, c, k, p);
+      break;
+    }
+    case epilogue_kind::accumulate: {
+      c = device_matrix::random(random, m, n, where);
+      const auto before = [old = bits(c), n = n](int i, int j) {
+        return static_cast<double>(std::bit_cast<float>(old[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) +
+                                                            static_cast<std::size_t>(j)]));
+      };
+      multiply(context, way, p, plexus::accumulate{c.view()});
+      require_result(context, c, k, [&](int i, int j) { return before(i, j) + p(i, j); });
+      break;
+    }
+    case epilogue_kind::bias_activation: {
+      const device_matrix bias = device_matrix::random(random, 1, n, where);
+      const float* values = bias.view().data;
+      multiply(context, way, p, plexus::bias_activation{c.view(), values, bent_line{}});
+      require_result(context, c, k, [&](int i, int j) { return bent_line_of(p(i, j) + static_cast<double>(bias(0, j))); });
+      break;
+    }
+    case epilogue_kind::bias_activation_keep: {
+      device_matrix z(m, n, {where.offset, where.slack});
+      multiply(context, way, p, plexus::bias_activation_keep{c.view(), plexus::no_bias_term{}, bent_line{}, z.view()});
+      require_result(context, z, k, p);
+      require_result(context, c, k, [&](int i, int j) { return bent_line_of(p(i, j)); });
+      break;
+    }
+    case epilogue_kind::times_derivative: {
+      const device_matrix factors = device_matrix::random(random, m, n, {where.offset, where.slack});
+      multiply(context, way, p, plexus::times_derivative{c.view(), stored_factor{factors.view()}});
+      require_result(context, c, k, [&](int i, int j) { return p(i, j) * static_cast<double>(factors(i, j)); });
+      break;
+    }
+  }
+}
+
+template <layout L>
+void require_product(plexus::context& context, generator& random, path way, shape size, epilogue_kind kind,
+                     const placement (&where)[3]) {
+  INFO("layout " << static_cast<int>(L) << ", path " << static_cast<int>(way) << ", epilogue "
+                 << static_cast<int>(kind) << ", m " << size.m << ", n " << size.n << ", k " << size.k);
+  for (const placement& at : where) UNSCOPED_INFO("ld = columns + " << at.slack << ", " << at.offset << " floats past alignment");
+  const product<L> p(random, size, where[0], where[1]);
+  require_epilogue(context, random, way, p, kind, where[2]);
+}
+
+void require_product(plexus::context& context, generator& random, layout l, path way, shape size, epilogue_kind kind,
+                     const placement (&where)[3]) {
+  switch (l) {
+    case layout::nt: return require_product<layout::nt>(context, random, way, size, kind, where);
+    case layout::nn: return require_product<layout::nn>(context, random, way, size, kind, where);
+    case layout::tn: return require_product<layout::tn>(context, random, way, size, kind, where);
+  }
+}
+
+constexpr layout layouts[] = {layout::nt, layout::nn, layout::tn};
+
+// Half of all matrices are aligned and without gaps, so that both widths of loads occur.
+placement random_placement(generator& random) {
+  if (random_int(random, 0, 1) == 0) return {};
+  return {random_int(random, 0, 8), random_int(random, 0, 4)};
+}
+
+// `count` random products up to `largest`, with everything else random too.
+void require_random_products(int count, int largest) {
+  plexus::context context;
+  generator random(20240531);
+  const std::vector<path> ways = paths();
+  for (int i = 0; i < count; ++i) {
+    shape size{random_int(random, 1, largest), random_int(random, 1, largest), random_int(random, 1, largest)};
+    if (i % 2 == 0) size = {(size.m + 3) / 4 * 4, (size.n + 3) / 4 * 4, (size.k + 3) / 4 * 4};  // rows of whole packets
+    const placement where[] = {random_placement(random), random_placement(random), random_placement(random)};
+    require_product(context, random, layouts[random() % 3], ways[random() % ways.size()], size,
+                    epilogue_kinds[random() % 5], where);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("gemm: random shapes, leading dimensions, alignments and epilogues agree with a product in double") {
+  require_random_products(150, 50);
+}
+
+TEST_CASE("gemm: random shapes up to 300 agree with a product in double", "[slow]") { require_random_products(300, 300); }
+
+TEST_CASE("gemm: every layout, way and epilogue, at a shape that no tile divides") {
+  plexus::context context;
+  generator random(7);
+  for (const layout l : layouts) {
+    for (const path way : paths()) {
+      for (const epilogue_kind kind : epilogue_kinds) {
+        require_product(context, random, l, way, {37, 41, 29}, kind, {{3, 1}, {0, 2}, {5, 3}});
+        require_product(context, random, l, way, {36, 44, 28}, kind, {{4, 0}, {}, {1, 1}});
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm: several blocks of the large tile") {
+  plexus::context context;
+  generator random(8);
+  for (const layout l : layouts) {
+    require_product(context, random, l, path::large_tile, {140, 260, 20}, epilogue_kind::bias_activation, {{}, {}, {}});
+    require_product(context, random, l, path::large_tile, {129, 131, 17}, epilogue_kind::store, {{1, 1}, {2, 3}, {}});
+  }
+}
+
+TEST_CASE("gemm: a product large enough that the large tile is picked", "[slow]") {
+  plexus::context context;
+  generator random(9);
+  require_product(context, random, layout::nt, path::native, {1030, 1025, 12}, epilogue_kind::store, {{}, {}, {}});
+}
+
+TEST_CASE("gemm: sizes 0, 1 and 2 in every dimension") {
+  plexus::context context;
+  generator random(10);
+  for (const layout l : layouts) {
+    for (const path way : paths()) {
+      for (int i = 0; i < 27; ++i) {
+        const shape size{i / 9, i / 3 % 3, i % 3};
+        const epilogue_kind kind = epilogue_kinds[i % 5];
+        require_product(context, random, l, way, size, kind, {{1, 0}, {0, 1}, {2, 1}});
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm: a single sample takes the vector kernels") {
+  plexus::context context;
+  generator random(11);
+  for (const path way : paths()) {
+    for (const epilogue_kind kind : epilogue_kinds) {
+      for (const int wide : {300, 77}) {
+        const int slack = wide % 4 == 0 ? 4 : 1;
+        const placement where[] = {{slack, 0}, {slack, 0}, {3, 1}};
+        require_product(context, random, layout::nt, way, {1, 45, wide}, kind, where);
+        require_product(context, random, layout::nn, way, {1, wide, 45}, kind, where);
+        require_product(context, random, layout::tn, way, {wide, 45, 1}, kind, where);
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm: two runs give the same bits, and the tile and the width of loads do not change them") {
+  plexus::context context;
+  generator random(12);
+  const product<layout::nt> p(random, {132, 136, 300}, {}, {});
+  const auto bits_of = [&](path way) {
+    device_matrix c(p.size.m, p.size.n, {});
+    multiply(context, way, p, plexus::store{c.view()});
+    c.download(context.stream());
+    return bits(c);
+  };
+  for (const path way : paths()) REQUIRE(bits_of(way) == bits_of(way));
+  REQUIRE(bits_of(path::small_tile) == bits_of(path::large_tile));
+}
+
+TEST_CASE("gemm: shapes that do not fit are an error that names them") {
+  plexus::context context;
+  const device_matrix a(3, 4, {}), b(5, 6, {}), c(3, 5, {});
+  using Catch::Matchers::Contains;
+  const auto message = [&](auto multiply) -> std::string {
+    try {
+      multiply();
+    } catch (const plexus::error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  const plexus::store into{c.view()};
+  const std::string shapes = "the shapes A (3, 4), B (5, 6) and C (3, 5) do not fit; ";
+  CHECK(message([&] { plexus::gemm<layout::nt>(context, a.view(), b.view(), into); }) ==
+        "multiplying matrices, C = A·Bᵀ: " + shapes + "give A (m, k), B (n, k) and C (m, n)");
+  CHECK(message([&] { plexus::gemm<layout::nn>(context, a.view(), b.view(), into); }) ==
+        "multiplying matrices, C = A·B: " + shapes + "give A (m, k), B (k, n) and C (m, n)");
+  CHECK(message([&] { plexus::gemm<layout::tn>(context, a.view(), b.view(), into); }) ==
+        "multiplying matrices, C = Aᵀ·B: " + shapes + "give A (k, m), B (k, n) and C (m, n)");
+  // Each dimension by itself.
+  const device_matrix fitting(5, 4, {}), taller(4, 5, {}), wider(3, 6, {});
+  CHECK_NOTHROW(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), into));
+  CHECK_THROWS_AS(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), plexus::store{taller.view()}), plexus::error);
+  CHECK_THROWS_AS(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), plexus::store{wider.view()}), plexus::error);
+  context.synchronize();
+}
+
+TEST_CASE("gemm: the vendor's BLAS where the program has none is an error that says what to do") {
+  if (plexus::has_vendor_blas) return;
+  plexus::context context;
+  context.policy = plexus::gemm_policy::vendor;
+  const device_matrix a(3, 4, {}), c(3, 3, {});
+  REQUIRE_THROWS_WITH(plexus::gemm<layout::nt>(context, a.view(), a.view(), plexus::store{c.view()}),
+                      Catch::Matchers::Contains("PLEXUS_VENDOR_BLAS"));
+}
