@@ -13,8 +13,8 @@ namespace plexus::inline PLEXUS_ABI {
 
 // One sample per row. Exactly one of labels and targets is given.
 struct dataset {
-  int features = 0;            // values in a sample
-  int outputs = 0;             // number of classes, or width of a target
+  int features = 0;              // values in a sample
+  int outputs = 0;               // number of classes, or width of a target
   std::vector<float> inputs{};   // (size, features)
   std::vector<int> labels{};     // (size), each in [0, outputs)
   std::vector<float> targets{};  // (size, outputs)
@@ -24,8 +24,8 @@ struct dataset {
     return features > 0 ? static_cast<int>(inputs.size() / static_cast<std::size_t>(features)) : 0;
   }
 
-  // Throws plexus::error naming the first thing that training cannot use: no samples, sizes that do not match, a NaN
-  // or an infinity, a label outside [0, outputs).
+  // Throws plexus::error naming the first thing that training cannot use: no samples, sizes that do not
+  // match, a NaN or an infinity, a label outside [0, outputs).
   void validate() const {
     validate_sizes();
     validate_finite(inputs, features, "input");
@@ -44,9 +44,11 @@ struct dataset {
   }
 
   void validate_sizes() const {
-    if (features <= 0) refuse("features is " + std::to_string(features), "set it to the number of values in a sample");
+    if (features <= 0)
+      refuse("features is " + std::to_string(features), "set it to the number of values in a sample");
     if (outputs <= 0) {
-      refuse("outputs is " + std::to_string(outputs), "set it to the number of classes or to the width of a target");
+      refuse("outputs is " + std::to_string(outputs),
+             "set it to the number of classes or to the width of a target");
     }
     if (inputs.empty()) refuse("it has no samples", "give at least one");
     const auto width = static_cast<std::size_t>(features);
@@ -56,7 +58,8 @@ struct dataset {
              "give size × features values");
     }
     const std::size_t samples = inputs.size() / width;
-    if (samples > INT_MAX) refuse(std::to_string(samples) + " samples are more than an int counts", "split the set");
+    if (samples > INT_MAX)
+      refuse(std::to_string(samples) + " samples are more than an int counts", "split the set");
     if (labels.empty() == targets.empty()) {
       refuse(labels.empty() ? "it has neither labels nor targets" : "it has both labels and targets",
              "give exactly one of the two");
@@ -66,8 +69,8 @@ struct dataset {
              "give one label per sample");
     }
     if (!targets.empty() && targets.size() != samples * static_cast<std::size_t>(outputs)) {
-      refuse(std::to_string(targets.size()) + " target values for " + std::to_string(samples) + " samples of " +
-                 std::to_string(outputs) + " outputs",
+      refuse(std::to_string(targets.size()) + " target values for " + std::to_string(samples) +
+                 " samples of " + std::to_string(outputs) + " outputs",
              "give size × outputs values");
     }
   }
@@ -76,8 +79,8 @@ struct dataset {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (std::isfinite(values[i])) continue;
       const auto columns = static_cast<std::size_t>(width);
-      refuse(std::string(what) + " " + std::to_string(i % columns) + " of sample " + std::to_string(i / columns) +
-                 " is " + (std::isnan(values[i]) ? "NaN" : "infinite"),
+      refuse(std::string(what) + " " + std::to_string(i % columns) + " of sample " +
+                 std::to_string(i / columns) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite"),
              "remove the sample or replace the value");
     }
   }

@@ -1,5 +1,5 @@
-// Reader of IDX files, the format of MNIST and its kin (described at the end of yann.lecun.com/exdb/mnist), plain or
-// gzipped. Needs zlib.
+// Reader of IDX files, the format of MNIST and its kin (described at the end of yann.lecun.com/exdb/mnist),
+// plain or gzipped. Needs zlib.
 #pragma once
 
 #include <plexus/data/dataset.hpp>
@@ -44,7 +44,8 @@ class unzipped_source {
     refill();
     zipped_ = available() >= 2 && chunk_[0] == std::byte{0x1f} && chunk_[1] == std::byte{0x8b};
     constexpr int gzip_only = 15 + 16;
-    if (zipped_ && ::inflateInit2(&stream_, gzip_only) != Z_OK) packed_.refuse("zlib does not start", "free memory");
+    if (zipped_ && ::inflateInit2(&stream_, gzip_only) != Z_OK)
+      packed_.refuse("zlib does not start", "free memory");
   }
   unzipped_source(const unzipped_source&) = delete;
   unzipped_source& operator=(const unzipped_source&) = delete;
@@ -73,7 +74,8 @@ class unzipped_source {
       }
     }
     if (got < to.size() && zipped_ && !finished_) {
-      packed_.refuse("its gzip data break off at byte " + std::to_string(packed_.size()), "fetch the file again");
+      packed_.refuse("its gzip data break off at byte " + std::to_string(packed_.size()),
+                     "fetch the file again");
     }
     return got;
   }
@@ -109,7 +111,8 @@ class unzipped_source {
   // A gzip file is one or more members, one after the other.
   void begin_next_member() {
     if (chunk_[begin_] != std::byte{0x1f}) {
-      packed_.refuse("something follows its gzip data at byte " + std::to_string(offset()), "fetch the file again");
+      packed_.refuse("something follows its gzip data at byte " + std::to_string(offset()),
+                     "fetch the file again");
     }
     ::inflateReset(&stream_);
     finished_ = false;
@@ -126,7 +129,8 @@ class unzipped_source {
 
 inline std::string hexadecimal(std::uint32_t value) {
   std::string text = "0x00000000";
-  for (std::size_t digit = text.size(); value != 0; value /= 16) text[--digit] = "0123456789abcdef"[value % 16];
+  for (std::size_t digit = text.size(); value != 0; value /= 16)
+    text[--digit] = "0123456789abcdef"[value % 16];
   return text;
 }
 
@@ -165,7 +169,8 @@ class reader {
     std::array<std::byte, 4> bytes{};
     const std::size_t got = source_.read(bytes);
     if (got < bytes.size()) {
-      packed_.refuse("its header breaks off at byte " + std::to_string(position_ + got), "fetch the file again");
+      packed_.refuse("its header breaks off at byte " + std::to_string(position_ + got),
+                     "fetch the file again");
     }
     position_ += got;
     std::uint32_t number = 0;
@@ -175,12 +180,18 @@ class reader {
 
   void read_values(idx_array& array, std::uint32_t type) {
     switch (type) {
-      case 0x08: return read_values_as<std::uint8_t>(array);
-      case 0x09: return read_values_as<std::int8_t>(array);
-      case 0x0b: return read_values_as<std::int16_t>(array);
-      case 0x0c: return read_values_as<std::int32_t>(array);
-      case 0x0d: return read_values_as<float>(array);
-      case 0x0e: return read_values_as<double>(array);
+      case 0x08:
+        return read_values_as<std::uint8_t>(array);
+      case 0x09:
+        return read_values_as<std::int8_t>(array);
+      case 0x0b:
+        return read_values_as<std::int16_t>(array);
+      case 0x0c:
+        return read_values_as<std::int32_t>(array);
+      case 0x0d:
+        return read_values_as<float>(array);
+      case 0x0e:
+        return read_values_as<double>(array);
       default:
         packed_.refuse("its element type (byte 2) is " + std::to_string(type) + ", which IDX does not have",
                        "give an IDX file");
@@ -193,15 +204,17 @@ class reader {
     const auto count = checked_product(array.shape);
     const std::uint64_t limit = source_.size_limit();
     if (!count || *count > limit / sizeof(T)) {
-      packed_.refuse("its header claims " + shape_text(array.shape) + " values of " + std::to_string(sizeof(T)) +
-                         " bytes, more than its " + std::to_string(packed_.size()) + " bytes can hold",
+      packed_.refuse("its header claims " + shape_text(array.shape) + " values of " +
+                         std::to_string(sizeof(T)) + " bytes, more than its " +
+                         std::to_string(packed_.size()) + " bytes can hold",
                      "fetch the file again");
     }
     std::vector<T>& values = array.values.emplace<std::vector<T>>();
     try {
       values.resize(static_cast<std::size_t>(*count));
     } catch (const std::bad_alloc&) {
-      packed_.refuse("its " + std::to_string(*count * sizeof(T)) + " bytes do not fit in memory", "free memory");
+      packed_.refuse("its " + std::to_string(*count * sizeof(T)) + " bytes do not fit in memory",
+                     "free memory");
     }
     const auto bytes = std::as_writable_bytes(std::span(values));
     const std::size_t got = source_.read(bytes);
@@ -212,12 +225,13 @@ class reader {
     }
     std::array<std::byte, 1> beyond{};
     if (source_.read(beyond) != 0) {
-      packed_.refuse("it goes on after byte " + std::to_string(position_ + got) +
-                         ", where its header says that it ends",
-                     "fetch the file again");
+      packed_.refuse(
+          "it goes on after byte " + std::to_string(position_ + got) + ", where its header says that it ends",
+          "fetch the file again");
     }
     if constexpr (sizeof(T) > 1 && std::endian::native == std::endian::little) {
-      for (std::size_t i = 0; i < bytes.size(); i += sizeof(T)) std::ranges::reverse(bytes.subspan(i, sizeof(T)));
+      for (std::size_t i = 0; i < bytes.size(); i += sizeof(T))
+        std::ranges::reverse(bytes.subspan(i, sizeof(T)));
     }
   }
 
@@ -244,8 +258,9 @@ inline idx_array parse_idx_array(std::span<const std::byte> bytes) {
   return idx::read(byte_source(bytes, "reading IDX data in memory"), idx::reader::any_magic, "");
 }
 
-// Images (magic 0x00000803: bytes, image × row × column) with their labels (magic 0x00000801: bytes): one image per
-// sample, pixels scaled from [0, 255] to [0, 1]. `classes` is the number of classes; 0 means largest label + 1.
+// Images (magic 0x00000803: bytes, image × row × column) with their labels (magic 0x00000801: bytes): one
+// image per sample, pixels scaled from [0, 255] to [0, 1]. `classes` is the number of classes; 0 means
+// largest label + 1.
 inline dataset load_idx(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
                         int classes = 0) {
   constexpr std::uint32_t images_magic = 0x00000803;
@@ -258,11 +273,12 @@ inline dataset load_idx(const std::filesystem::path& images_path, const std::fil
   const auto& numbers = std::get<std::vector<std::uint8_t>>(labels.values);
 
   const std::string pairing = "pairing the images of " + quoted(images_path) + " with labels";
-  if (pixels.empty()) throw error(pairing, "there are none (" + idx::shape_text(images.shape) + ")", "give images");
+  if (pixels.empty())
+    throw error(pairing, "there are none (" + idx::shape_text(images.shape) + ")", "give images");
   if (images.shape[0] != numbers.size()) {
     throw error(pairing,
-                std::to_string(images.shape[0]) + " images but " + std::to_string(numbers.size()) + " labels in " +
-                    quoted(labels_path),
+                std::to_string(images.shape[0]) + " images but " + std::to_string(numbers.size()) +
+                    " labels in " + quoted(labels_path),
                 "give two files of the same set");
   }
   const std::size_t features = images.shape[1] * images.shape[2];
@@ -274,7 +290,8 @@ inline dataset load_idx(const std::filesystem::path& images_path, const std::fil
   data.labels.assign(numbers.begin(), numbers.end());
   data.outputs = classes != 0 ? classes : *std::ranges::max_element(data.labels) + 1;
   data.inputs.resize(pixels.size());
-  std::ranges::transform(pixels, data.inputs.begin(), [](std::uint8_t p) { return static_cast<float>(p) / 255.0f; });
+  std::ranges::transform(pixels, data.inputs.begin(),
+                         [](std::uint8_t p) { return static_cast<float>(p) / 255.0f; });
   data.validate();
   return data;
 }

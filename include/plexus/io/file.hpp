@@ -1,4 +1,5 @@
-// Files read and written with care: what is read is never trusted, and what is written is there whole or not at all.
+// Files read and written with care: what is read is never trusted, and what is written is there whole or not
+// at all.
 #pragma once
 
 #include <plexus/core/error.hpp>
@@ -91,11 +92,15 @@ class byte_source {
  private:
   [[noreturn]] void refuse_open(int reason) const {
     switch (reason) {
-      case ENOENT: refuse("there is no such file", "check the path");
-      case ENOTDIR: refuse("a part of its path is a file, not a folder", "check the path");
+      case ENOENT:
+        refuse("there is no such file", "check the path");
+      case ENOTDIR:
+        refuse("a part of its path is a file, not a folder", "check the path");
       case EACCES:
-      case EPERM: refuse("it may not be read", "change its permissions or those of its folder");
-      default: refuse(std::strerror(reason), "check the path and the disk");
+      case EPERM:
+        refuse("it may not be read", "change its permissions or those of its folder");
+      default:
+        refuse(std::strerror(reason), "check the path and the disk");
     }
   }
 
@@ -107,8 +112,9 @@ class byte_source {
       if (n > 0) {
         got += static_cast<std::size_t>(n);
       } else if (errno != EINTR) {
-        refuse("the disk failed at byte " + std::to_string(position_ + got) + " (" + std::strerror(errno) + ")",
-               "check the disk");
+        refuse(
+            "the disk failed at byte " + std::to_string(position_ + got) + " (" + std::strerror(errno) + ")",
+            "check the disk");
       }
     }
     return got;
@@ -128,15 +134,16 @@ class byte_source {
   std::uint64_t position_ = 0;
 };
 
-// A file that appears under its name whole or not at all: bytes go to a temporary beside it, commit() flushes them to
-// the disk and renames. Without commit() the temporary is removed and a file that was there stays as it was. A
-// symbolic link is followed; the permissions of a file that is replaced are kept.
+// A file that appears under its name whole or not at all: bytes go to a temporary beside it, commit() flushes
+// them to the disk and renames. Without commit() the temporary is removed and a file that was there stays as
+// it was. A symbolic link is followed; the permissions of a file that is replaced are kept.
 class atomic_file {
  public:
   atomic_file(const std::filesystem::path& path, std::string doing) : doing_(std::move(doing)) {
     if (path.empty()) refuse("the path is empty", "give the name of the file");
     std::error_code ignored;
-    target_ = std::filesystem::is_symlink(path, ignored) ? std::filesystem::weakly_canonical(path, ignored) : path;
+    target_ =
+        std::filesystem::is_symlink(path, ignored) ? std::filesystem::weakly_canonical(path, ignored) : path;
     folder_ = target_.has_parent_path() ? target_.parent_path() : ".";
     struct stat old {};
     const bool replaces = ::stat(target_.c_str(), &old) == 0;
@@ -170,7 +177,8 @@ class atomic_file {
     if (::fsync(file_.get()) != 0) fail(errno);
     if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
     temporary_.clear();
-    // The new name itself is safe from a power cut only when its folder is on the disk; not every file system can.
+    // The new name itself is safe from a power cut only when its folder is on the disk; not every file system
+    // can.
     const file_descriptor folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (folder) ::fsync(folder.get());
   }
@@ -207,17 +215,23 @@ class atomic_file {
   [[noreturn]] void fail(int reason) const {
     const std::string folder = "the folder " + quoted(folder_);
     switch (reason) {
-      case ENOENT: refuse(folder + " does not exist", "create it first");
-      case ENOTDIR: refuse(quoted(folder_) + " is not a folder", "check the path");
+      case ENOENT:
+        refuse(folder + " does not exist", "create it first");
+      case ENOTDIR:
+        refuse(quoted(folder_) + " is not a folder", "check the path");
       case EACCES:
-      case EPERM: refuse(folder + " may not be written to", "change its permissions or choose another folder");
-      case EROFS: refuse(folder + " is on a read-only disk", "choose another folder");
+      case EPERM:
+        refuse(folder + " may not be written to", "change its permissions or choose another folder");
+      case EROFS:
+        refuse(folder + " is on a read-only disk", "choose another folder");
       case ENOSPC:
-      case EDQUOT: refuse("the disk is full", "free some space or choose another disk; nothing was changed");
+      case EDQUOT:
+        refuse("the disk is full", "free some space or choose another disk; nothing was changed");
       case EFBIG:
         refuse("the file would be larger than this process may write",
                "raise the file size limit (ulimit -f); nothing was changed");
-      default: refuse(std::strerror(reason), "check the path and the disk; nothing was changed");
+      default:
+        refuse(std::strerror(reason), "check the path and the disk; nothing was changed");
     }
   }
 

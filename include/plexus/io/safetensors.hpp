@@ -1,5 +1,5 @@
-// Weights in safetensors files, which PyTorch reads and writes too: safetensors.torch.load_file() gives a state_dict for
-// the nn.Sequential of the same layers. Needs nlohmann-json.
+// Weights in safetensors files, which PyTorch reads and writes too: safetensors.torch.load_file() gives a
+// state_dict for the nn.Sequential of the same layers. Needs nlohmann-json.
 #pragma once
 
 #include <plexus/core/buffer.hpp>
@@ -42,8 +42,8 @@ inline std::string listed(const std::vector<std::string>& items) {
   return items.size() > most ? text + " and " + std::to_string(items.size() - most) + " more" : text;
 }
 
-// The tensors of `file`, in the order of `wanted` (whose data play no part). All that is missing, surplus or of another
-// dtype or shape is named in one error, before any data are read.
+// The tensors of `file`, in the order of `wanted` (whose data play no part). All that is missing, surplus or
+// of another dtype or shape is named in one error, before any data are read.
 inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_tensor> wanted) {
   std::unordered_map<std::string, std::size_t> found;
   for (std::size_t i = 0; i < file.entries().size(); ++i) found.emplace(file.entries()[i].name, i);
@@ -59,8 +59,9 @@ inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_t
     found.erase(at);
     const entry& there = file.entries()[source[i]];
     if (there.dtype != wanted[i].dtype || there.shape != wanted[i].shape) {
-      misshapen.push_back(shown(there.name) + " is " + there.dtype + " " + shape_text(there.shape) + " in the file and " +
-                          wanted[i].dtype + " " + shape_text(wanted[i].shape) + " in the network");
+      misshapen.push_back(shown(there.name) + " is " + there.dtype + " " + shape_text(there.shape) +
+                          " in the file and " + wanted[i].dtype + " " + shape_text(wanted[i].shape) +
+                          " in the network");
     }
   }
   for (const entry& there : file.entries()) {
@@ -137,7 +138,8 @@ void save(const Network& net, const std::filesystem::path& path) {
   write_safetensors(path, tensors);
 }
 
-// Reads a network's parameters. Where anything does not fit, the error names all of it and the network stays as it was.
+// Reads a network's parameters. Where anything does not fit, the error names all of it and the network stays
+// as it was.
 template <class Network>
 void load(Network& net, const std::filesystem::path& path) {
   const auto parameters = net.parameters();
@@ -148,7 +150,8 @@ void load(Network& net, const std::filesystem::path& path) {
   safetensors::upload(net.stream(), parameters, tensors);
 }
 
-// Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch and step.
+// Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch and
+// step.
 template <class Network>
 void save_checkpoint(const Network& net, const std::filesystem::path& path) {
   const auto parameters = net.parameters();
@@ -163,8 +166,8 @@ void save_checkpoint(const Network& net, const std::filesystem::path& path) {
   write_safetensors(path, tensors);
 }
 
-// Reads what save_checkpoint() wrote. Where anything does not fit, the error names all of it and the network stays as it
-// was.
+// Reads what save_checkpoint() wrote. Where anything does not fit, the error names all of it and the network
+// stays as it was.
 template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
   const auto parameters = net.parameters();

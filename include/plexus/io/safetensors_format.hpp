@@ -1,5 +1,5 @@
-// The safetensors format (github.com/huggingface/safetensors, "Format"): its parser, which trusts nothing, and the writer
-// of its header. Needs nlohmann-json.
+// The safetensors format (github.com/huggingface/safetensors, "Format"): its parser, which trusts nothing,
+// and the writer of its header. Needs nlohmann-json.
 //
 // N, the header's length, as 8 bytes little-endian; N bytes of JSON that give each tensor's dtype, shape and
 // place; then the data, little-endian, row-major, without gaps.
@@ -27,7 +27,8 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-static_assert(std::endian::native == std::endian::little, "plexus: safetensors files are read on little-endian hosts only");
+static_assert(std::endian::native == std::endian::little,
+              "plexus: safetensors files are read on little-endian hosts only");
 
 // A tensor in host memory as a file holds it: row-major, little-endian.
 struct stored_tensor {
@@ -53,10 +54,11 @@ inline std::optional<unsigned> bits_of(std::string_view dtype) {
     std::string_view name;
     unsigned bits;
   };
-  static constexpr known_dtype known[] = {
-      {"F64", 64},    {"F32", 32},    {"F16", 16}, {"BF16", 16}, {"I64", 64}, {"U64", 64}, {"I32", 32},
-      {"U32", 32},    {"I16", 16},    {"U16", 16}, {"I8", 8},    {"U8", 8},   {"BOOL", 8}, {"C64", 64},
-      {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}};
+  static constexpr known_dtype known[] = {{"F64", 64},    {"F32", 32},    {"F16", 16},    {"BF16", 16},
+                                          {"I64", 64},    {"U64", 64},    {"I32", 32},    {"U32", 32},
+                                          {"I16", 16},    {"U16", 16},    {"I8", 8},      {"U8", 8},
+                                          {"BOOL", 8},    {"C64", 64},    {"F8_E4M3", 8}, {"F8_E5M2", 8},
+                                          {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}};
   for (const auto& [name, bits] : known) {
     if (name == dtype) return bits;
   }
@@ -96,7 +98,8 @@ struct entry {
   std::uint64_t size() const { return offsets[1] - offsets[0]; }
 };
 
-// Takes the JSON header event by event, so that nothing is stored of what does not belong there: no recursion, no tree.
+// Takes the JSON header event by event, so that nothing is stored of what does not belong there: no
+// recursion, no tree.
 class header_parser : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit header_parser(const byte_source& source) : source_(source) {}
@@ -107,7 +110,9 @@ class header_parser : public nlohmann::json_sax<nlohmann::json> {
   bool null() override { refuse_value("null"); }
   bool boolean(bool) override { refuse_value("a boolean"); }
   bool number_integer(number_integer_t) override { refuse_value("a negative number"); }
-  bool number_float(number_float_t, const string_t& text) override { refuse_value(("the number " + text).c_str()); }
+  bool number_float(number_float_t, const string_t& text) override {
+    refuse_value(("the number " + text).c_str());
+  }
   bool binary(binary_t&) override { refuse_value("binary data"); }
 
   bool number_unsigned(number_unsigned_t value) override {
@@ -162,7 +167,8 @@ class header_parser : public nlohmann::json_sax<nlohmann::json> {
       for (const char* field : {"dtype", "shape", "data_offsets"}) {
         if (!keys_.contains(field)) refuse("tensor " + shown(name_) + " has no " + field);
       }
-      if (entries.back().offsets.size() != 2) refuse("the data_offsets of tensor " + shown(name_) + " are not two numbers");
+      if (entries.back().offsets.size() != 2)
+        refuse("the data_offsets of tensor " + shown(name_) + " are not two numbers");
     }
     state_ = state_ == state::in_header ? state::after : state::in_header;
     return true;
@@ -192,11 +198,15 @@ class header_parser : public nlohmann::json_sax<nlohmann::json> {
 
   [[noreturn]] void refuse_value(const char* what) const {
     switch (state_) {
-      case state::in_header: refuse(shown(name_) + " is " + what + " and not a tensor's description");
-      case state::in_metadata: refuse("the metadata " + shown(key_) + " is " + what + " and not a string");
+      case state::in_header:
+        refuse(shown(name_) + " is " + what + " and not a tensor's description");
+      case state::in_metadata:
+        refuse("the metadata " + shown(key_) + " is " + what + " and not a string");
       case state::in_tensor:
-      case state::in_array: refuse("the " + key_ + " of tensor " + shown(name_) + " has " + what + " in it");
-      default: refuse(std::string("it is ") + what);
+      case state::in_array:
+        refuse("the " + key_ + " of tensor " + shown(name_) + " has " + what + " in it");
+      default:
+        refuse(std::string("it is ") + what);
     }
   }
 
@@ -229,7 +239,8 @@ class reader {
       } catch (const std::bad_alloc&) {
         refuse("tensor " + shown(entries_[i].name) + " does not fit in memory", "free memory");
       }
-      if (source_.read(data[i]) < data[i].size()) refuse("it was cut short while it was read", "read it again");
+      if (source_.read(data[i]) < data[i].size())
+        refuse("it was cut short while it was read", "read it again");
     }
     return data;
   }
@@ -244,7 +255,8 @@ class reader {
   void read_header() {
     std::array<std::byte, sizeof(std::uint64_t)> prefix{};
     if (source_.read(prefix) < prefix.size()) {
-      refuse("it has " + std::to_string(source_.size()) + " bytes, fewer than the 8 that a safetensors file begins with",
+      refuse("it has " + std::to_string(source_.size()) +
+                 " bytes, fewer than the 8 that a safetensors file begins with",
              fetch_again);
     }
     const auto length = std::bit_cast<std::uint64_t>(prefix);
@@ -277,13 +289,13 @@ class reader {
     const auto bits = bits_of(tensor.dtype);
     if (!bits) refuse(name + " has the unknown dtype " + shown(tensor.dtype), "save it as F32");
     if (tensor.offsets[0] > tensor.offsets[1]) {
-      refuse(name + " ends at byte " + std::to_string(tensor.offsets[1]) + " of the data, before it begins at " +
-                 std::to_string(tensor.offsets[0]),
+      refuse(name + " ends at byte " + std::to_string(tensor.offsets[1]) +
+                 " of the data, before it begins at " + std::to_string(tensor.offsets[0]),
              fetch_again);
     }
     if (bytes_of(tensor.shape, *bits) != tensor.size()) {
-      refuse(name + " has " + std::to_string(tensor.size()) + " bytes, which is not the size of " + tensor.dtype + " " +
-                 shape_text(tensor.shape),
+      refuse(name + " has " + std::to_string(tensor.size()) + " bytes, which is not the size of " +
+                 tensor.dtype + " " + shape_text(tensor.shape),
              fetch_again);
     }
   }
@@ -302,7 +314,8 @@ class reader {
     }
     const std::uint64_t size = source_.size() - source_.position();
     if (end != size) {
-      refuse("its tensors take " + std::to_string(end) + " bytes, and " + std::to_string(size) + " follow the header",
+      refuse("its tensors take " + std::to_string(end) + " bytes, and " + std::to_string(size) +
+                 " follow the header",
              fetch_again);
     }
   }
@@ -323,7 +336,8 @@ inline tensor_file read(byte_source source) {
   return result;
 }
 
-// Tensors with large elements come first, as in the files of the reference implementation: so all are aligned.
+// Tensors with large elements come first, as in the files of the reference implementation: so all are
+// aligned.
 inline std::vector<const stored_tensor*> data_order(const std::vector<stored_tensor>& tensors) {
   std::vector<const stored_tensor*> order;
   for (const stored_tensor& tensor : tensors) order.push_back(&tensor);
@@ -340,10 +354,13 @@ inline std::string header(const std::vector<const stored_tensor*>& tensors,
   std::uint64_t end = 0;
   for (const stored_tensor* tensor : tensors) {
     const std::string name = "tensor " + shown(tensor->name);
-    if (tensor->name == metadata_key) file.refuse(name + " has the name of the metadata", "give it another name");
+    if (tensor->name == metadata_key)
+      file.refuse(name + " has the name of the metadata", "give it another name");
     if (json.contains(tensor->name)) file.refuse(name + " is there twice", "give each tensor its own name");
     const auto bits = bits_of(tensor->dtype);
-    if (!bits) file.refuse(name + " has the unknown dtype " + shown(tensor->dtype), "use one of the format's, like F32");
+    if (!bits)
+      file.refuse(name + " has the unknown dtype " + shown(tensor->dtype),
+                  "use one of the format's, like F32");
     if (bytes_of(tensor->shape, *bits) != tensor->data.size()) {
       file.refuse(name + " has " + std::to_string(tensor->data.size()) + " bytes, which is not the size of " +
                       tensor->dtype + " " + shape_text(tensor->shape),
@@ -359,7 +376,8 @@ inline std::string header(const std::vector<const stored_tensor*>& tensors,
     file.refuse("a name or the metadata is not UTF-8", "use UTF-8");
   }
   text.append((8 - text.size() % 8) % 8, ' ');
-  if (text.size() > longest_header) file.refuse("its header would be larger than 100 MB", "write fewer tensors");
+  if (text.size() > longest_header)
+    file.refuse("its header would be larger than 100 MB", "write fewer tensors");
   const auto prefix = std::bit_cast<std::array<char, 8>>(static_cast<std::uint64_t>(text.size()));
   return std::string(prefix.begin(), prefix.end()) + text;
 }

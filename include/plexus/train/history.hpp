@@ -13,8 +13,8 @@ struct epoch_record {
   int epoch = 0;  // counted from 1
   double loss = 0;
   double accuracy = 0;  // fraction in [0, 1]; NaN where the data have no labels
-  std::optional<double> validation_loss;
-  std::optional<double> validation_accuracy;
+  std::optional<double> validation_loss{};
+  std::optional<double> validation_accuracy{};
   double seconds = 0;
   double samples_per_second = 0;
 };
@@ -23,15 +23,18 @@ enum class stop_reason { epochs_done, error_small_enough, step_limit };
 
 inline const char* to_string(stop_reason reason) {
   switch (reason) {
-    case stop_reason::epochs_done: return "all epochs done";
-    case stop_reason::error_small_enough: return "error small enough";
-    case stop_reason::step_limit: return "step limit reached";
+    case stop_reason::epochs_done:
+      return "all epochs done";
+    case stop_reason::error_small_enough:
+      return "error small enough";
+    case stop_reason::step_limit:
+      return "step limit reached";
   }
   return "unknown";
 }
 
 struct history {
-  std::vector<epoch_record> epochs;
+  std::vector<epoch_record> epochs{};
   stop_reason reason = stop_reason::epochs_done;
   std::uint64_t steps = 0;
 };

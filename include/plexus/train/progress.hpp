@@ -20,8 +20,8 @@ struct training_progress {
   double accuracy = 0;      // fraction in [0, 1]; NaN where the data have no labels
   double seconds_left = 0;  // until the last epoch's end
   bool epoch_finished = false;
-  std::optional<double> validation_loss;  // at an epoch's end, where there is a validation set
-  std::optional<double> validation_accuracy;
+  std::optional<double> validation_loss{};  // at an epoch's end, where there is a validation set
+  std::optional<double> validation_accuracy{};
 };
 
 using progress_callback = std::function<void(const training_progress&)>;

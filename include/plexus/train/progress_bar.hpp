@@ -15,20 +15,32 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// For fit_options::progress: {.progress = progress_bar{}}, or progress_bar{.output = stdout}.
-struct progress_bar {
-  std::FILE* output = stderr;
+// For fit_options::progress: {.progress = progress_bar{}}. Writes to stderr, or to progress_bar{stdout}.
+class progress_bar {
+ public:
+  explicit progress_bar(std::FILE* output = stderr) : output_(output) {}
 
   void operator()(const training_progress& now) {
-    if (const int columns = terminal_columns(); columns > 0) {
-      redraw(now, columns);
-    } else if (now.epoch_finished) {
-      std::fprintf(output, "%s\n", (heading(now) + ": " + numbers(now)).c_str());
-      std::fflush(output);
+    if (!now.epoch_finished && !pause_is_over()) return;
+    const int columns = terminal_columns();
+    const char* begin = columns > 0 ? erase_line : "";
+    if (now.epoch_finished) {
+      write(begin + heading(now) + ": " + numbers(now) + "\n");
+    } else if (columns > 0) {
+      write(begin + line(now, columns));
     }
   }
 
-  // What an epoch's end says, and what the line of a terminal says behind its bar.
+ private:
+  using steady = std::chrono::steady_clock;
+
+  static constexpr const char* erase_line = "\r\x1b[K";
+
+  void write(const std::string& text) const {
+    std::fputs(text.c_str(), output_);
+    std::fflush(output_);
+  }
+
   static std::string numbers(const training_progress& now) {
     std::string text = thousands(now.samples_per_second) + " samples/s, loss " + fixed(now.loss, 4);
     if (!std::isnan(now.accuracy)) text += ", accuracy " + fixed(100 * now.accuracy, 2) + "%";
@@ -36,29 +48,26 @@ struct progress_bar {
     if (now.validation_accuracy && !std::isnan(*now.validation_accuracy)) {
       text += ", validation accuracy " + fixed(100 * *now.validation_accuracy, 2) + "%";
     }
-    return text + ", " + clock(now.seconds_left) + " left";
+    const bool over = now.epoch_finished && now.epoch == now.epochs;
+    return over ? text : text + ", " + clock(now.seconds_left) + " left";
   }
-
- private:
-  using steady = std::chrono::steady_clock;
 
   // The terminal's width, or 0 where the output is none.
   int terminal_columns() const {
-    const int descriptor = ::fileno(output);
+    const int descriptor = ::fileno(output_);
     if (descriptor < 0 || ::isatty(descriptor) == 0) return 0;
     constexpr int usual = 80;
     winsize size{};
     return ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual;
   }
 
-  void redraw(const training_progress& now, int columns) {
-    constexpr auto shortest_pause = std::chrono::milliseconds(100);
+  // A line is drawn ten times a second at most.
+  bool pause_is_over() {
+    constexpr auto pause = std::chrono::milliseconds(100);
     const auto time = steady::now();
-    if (!now.epoch_finished && drawn_ && time - *drawn_ < shortest_pause) return;
+    if (drawn_ && time - *drawn_ < pause) return false;
     drawn_ = time;
-    const std::string text = line(now, columns);
-    std::fprintf(output, "\r%s\x1b[K%s", text.c_str(), now.epoch_finished ? "\n" : "");
-    std::fflush(output);
+    return true;
   }
 
   // Heading, bar, numbers; the bar takes what is left of the width, and goes first where there is little.
@@ -74,7 +83,7 @@ struct progress_bar {
   }
 
   static double done(const training_progress& now) {
-    if (now.epoch_finished || now.samples_total == 0) return 1;
+    if (now.samples_total == 0) return 1;
     return std::min(1.0, static_cast<double>(now.samples_done) / static_cast<double>(now.samples_total));
   }
 
@@ -105,7 +114,8 @@ struct progress_bar {
 
   // 75 → "1:15", 3675 → "1:01:15"
   static std::string clock(double seconds) {
-    constexpr double longest = 1e7;  // beyond it, and where the speed is not known yet, nobody believes the number
+    constexpr double longest =
+        1e7;  // beyond it, and where the speed is not known yet, nobody believes the number
     if (!(seconds >= 0 && seconds < longest)) return "?";
     const long whole = std::lround(std::ceil(seconds));
     char text[40];
@@ -117,6 +127,7 @@ struct progress_bar {
     return text;
   }
 
+  std::FILE* output_;
   std::optional<steady::time_point> drawn_;
 };
 
