@@ -1,8 +1,6 @@
 # How this project compiles its own tests, examples and benchmarks: with warnings as errors, in plexus' headers too, and
 # with the sanitizers that PLEXUS_SANITIZE names.
 set(CMAKE_NO_SYSTEM_FROM_IMPORTED ON)
-set(CMAKE_CXX_STANDARD 20)
-set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 
 set(plexus_warnings -Wall -Wextra -Wshadow -Wconversion -Werror)
