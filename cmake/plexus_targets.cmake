@@ -80,6 +80,12 @@ macro(plexus_sources target)
     if(NOT CMAKE_CUDA_COMPILE_OBJECT)
       enable_language(CUDA)
     endif()
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 knows none for nvcc on Linux
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
+    # Else a CMAKE_CXX_STANDARD or CMAKE_CXX_EXTENSIONS of the project brings nvcc another standard.
+    set_target_properties(${target} PROPERTIES CUDA_STANDARD 20)
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CUDA)
   endif()
   target_sources(${target} PRIVATE ${ARGN})
