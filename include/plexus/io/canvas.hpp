@@ -12,11 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#if __has_include(<stb/stb_easy_font.h>)
 #include <stb/stb_easy_font.h>
-#else
-#include <stb_easy_font.h>
-#endif
 
 namespace plexus::inline PLEXUS_ABI {
 

@@ -16,11 +16,7 @@
 // Static, so that several units of one program may include this.
 #define STB_IMAGE_WRITE_STATIC
 #define STB_IMAGE_WRITE_IMPLEMENTATION
-#if __has_include(<stb/stb_image_write.h>)
 #include <stb/stb_image_write.h>
-#else
-#include <stb_image_write.h>
-#endif
 
 namespace plexus::inline PLEXUS_ABI {
 

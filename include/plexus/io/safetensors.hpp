@@ -130,7 +130,7 @@ inline std::uint64_t counter_value(const stored_tensor& tensor) {
 
 // Writes a network's parameters under the names of PyTorch's nn.Sequential, whole or not at all.
 template <class Network>
-void save(const Network& net, const std::filesystem::path& path) {
+void save(Network& net, const std::filesystem::path& path) {
   const auto parameters = net.parameters();
   std::vector<stored_tensor> tensors;
   safetensors::describe(parameters, "", tensors);
@@ -153,7 +153,7 @@ void load(Network& net, const std::filesystem::path& path) {
 // Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch and
 // step.
 template <class Network>
-void save_checkpoint(const Network& net, const std::filesystem::path& path) {
+void save_checkpoint(Network& net, const std::filesystem::path& path) {
   const auto parameters = net.parameters();
   const auto state = net.optimizer_state();
   std::vector<stored_tensor> tensors;
@@ -170,19 +170,30 @@ void save_checkpoint(const Network& net, const std::filesystem::path& path) {
 // stays as it was.
 template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
+  safetensors::reader file(byte_source(path, "loading a checkpoint from " + quoted(path)));
+  // A file without optimiser state is that of a network whose optimiser has none yet, which is the same as
+  // zeros.
+  const bool has_state = std::ranges::any_of(file.entries(), [](const safetensors::entry& tensor) {
+    return tensor.name.starts_with(safetensors::optimizer_prefix);
+  });
+  if (has_state) net.reserve_optimizer_state();
   const auto parameters = net.parameters();
   const auto state = net.optimizer_state();
-  std::vector<stored_tensor> wanted;
+  std::vector<stored_tensor> wanted = {safetensors::counter(safetensors::epoch_name, 0),
+                                       safetensors::counter(safetensors::step_name, 0)};
   safetensors::describe(parameters, "", wanted);
-  safetensors::describe(state, safetensors::optimizer_prefix, wanted);
-  wanted.push_back(safetensors::counter(safetensors::epoch_name, 0));
-  wanted.push_back(safetensors::counter(safetensors::step_name, 0));
-  const auto tensors = safetensors::read_fitting(
-      safetensors::reader(byte_source(path, "loading a checkpoint from " + quoted(path))), std::move(wanted));
-  safetensors::upload(net.stream(), parameters, std::span(tensors).first(parameters.size()));
-  safetensors::upload(net.stream(), state, std::span(tensors).subspan(parameters.size(), state.size()));
-  net.training_state().epoch = safetensors::counter_value(tensors[tensors.size() - 2]);
-  net.training_state().step = safetensors::counter_value(tensors[tensors.size() - 1]);
+  if (has_state) safetensors::describe(state, safetensors::optimizer_prefix, wanted);
+
+  const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
+  net.training_state().epoch = safetensors::counter_value(tensors[0]);
+  net.training_state().step = safetensors::counter_value(tensors[1]);
+  const auto values = std::span(tensors).subspan(2);
+  safetensors::upload(net.stream(), parameters, values.first(parameters.size()));
+  if (has_state) {
+    safetensors::upload(net.stream(), state, values.subspan(parameters.size()));
+  } else {
+    for (const auto& zeroed : state) fill_zero(net.stream(), zeroed.values);
+  }
 }
 
 }  // namespace plexus::inline PLEXUS_ABI
