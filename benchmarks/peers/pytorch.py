@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""PyTorch on the workloads of benchmarks/, as somebody who knows it well would write them: data in memory as one
+tensor, batches by index_select, two threads, the fused form of each operation where PyTorch has one.
+
+Prints `seconds <workload> <value>` once per repetition (an epoch, or one call of a single-sample workload) and
+`accuracy <workload> <value>` after training, as the C++ programs beside it do."""
+import argparse
+import gzip
+import pathlib
+import time
+
+import torch
+from torch import nn
+
+MLPS = {  # widths, batch, rate
+    "mlp-784-300-10": ([784, 300, 10], 64, 0.1),
+    "mlp-784-1024-1024-10": ([784, 1024, 1024, 10], 256, 0.1),
+}
+SINGLES = ["single-3-3-2-infer", "single-3-3-2-train", "single-784-300-10-infer"]
+
+
+def read_idx(path, header):
+    path = path if path.exists() else path.with_suffix("")
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        return torch.frombuffer(bytearray(file.read()[header:]), dtype=torch.uint8)
+
+
+def load(folder, name):
+    images = read_idx(folder / f"{name}-images-idx3-ubyte.gz", 16)
+    labels = read_idx(folder / f"{name}-labels-idx1-ubyte.gz", 8)
+    return images.view(-1, 784).float() / 255, labels.long()
+
+
+def mlp(widths):
+    layers = []
+    for inputs, outputs in zip(widths, widths[1:]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def train_epoch(net, optimizer, images, labels, batch):
+    order = torch.randperm(len(images))
+    for chosen in order.split(batch):
+        loss = nn.functional.cross_entropy(net(images.index_select(0, chosen)), labels.index_select(0, chosen))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+
+def run_mlp(name, folder, repetitions):
+    widths, batch, rate = MLPS[name]
+    images, labels = load(folder, "train")
+    torch.manual_seed(1)
+    net = mlp(widths)
+    optimizer = torch.optim.SGD(net.parameters(), lr=rate, foreach=True)
+    train_epoch(net, optimizer, images[: 20 * batch], labels[: 20 * batch], batch)  # warm-up
+    for _ in range(repetitions):
+        begin = time.perf_counter()
+        train_epoch(net, optimizer, images, labels, batch)
+        print(f"seconds {name} {time.perf_counter() - begin:.6f}", flush=True)
+    images, labels = load(folder, "t10k")
+    with torch.inference_mode():
+        accuracy = (net(images).argmax(1) == labels).float().mean().item()
+    print(f"accuracy {name} {accuracy:.4f}", flush=True)
+
+
+def time_calls(name, repetitions, calls, function):
+    for _ in range(calls // 10):
+        function()
+    for _ in range(repetitions):
+        begin = time.perf_counter()
+        for _ in range(calls):
+            function()
+        print(f"seconds {name} {(time.perf_counter() - begin) / calls:.9f}", flush=True)
+
+
+def run_single(name, repetitions):
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    if name == "single-784-300-10-infer":
+        net, x = mlp([784, 300, 10]), torch.rand(784)
+    else:
+        net = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Sigmoid(), nn.Linear(3, 2, bias=False), nn.Sigmoid())
+        x = torch.tensor([0.5, 0.9, -0.3])
+    if name.endswith("infer"):
+        with torch.inference_mode():
+            time_calls(name, repetitions, 20000, lambda: net(x))
+        return
+
+    y = torch.tensor([0.9, 0.1])
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, foreach=True)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = 0.5 * (net(x) - y).square().sum()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    before = step()
+    time_calls(name, repetitions, 5000, step)
+    print(f"loss {name} {before:.6f} {step():.6f}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=pathlib.Path, default="/usr/share/datasets/fashion-mnist")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*MLPS, *SINGLES]))
+    arguments = parser.parse_args()
+    for name in arguments.workloads or [*MLPS, *SINGLES]:
+        if name in MLPS:
+            torch.set_num_threads(arguments.threads)
+            run_mlp(name, arguments.data, arguments.repetitions)
+        elif name in SINGLES:
+            run_single(name, arguments.repetitions)
+        else:
+            parser.error(f"no workload {name}; there are {' '.join([*MLPS, *SINGLES])}")
+
+
+if __name__ == "__main__":
+    main()

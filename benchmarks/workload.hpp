@@ -1,0 +1,88 @@
+// What every whole-workload program shares: its command line, its workloads, and the lines that scripts/bench reads:
+//   seconds <workload> <value>     once a repetition: an epoch, or one call of a single-sample workload
+//   accuracy <workload> <value>    after training, so that nobody is quick by training nothing
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace workload {
+
+struct mlp {
+  std::string name;
+  std::vector<int> widths;
+  int batch;
+  float rate;
+};
+
+inline const mlp mlp_300{"mlp-784-300-10", {784, 300, 10}, 64, 0.1f};
+inline const mlp mlp_1024{"mlp-784-1024-1024-10", {784, 1024, 1024, 10}, 256, 0.1f};
+
+inline const std::string infer_3_3_2 = "single-3-3-2-infer";
+inline const std::string train_3_3_2 = "single-3-3-2-train";
+inline const std::string infer_784_300_10 = "single-784-300-10-infer";
+inline const std::vector<std::string> singles{infer_3_3_2, train_3_3_2, infer_784_300_10};
+
+struct arguments {
+  std::string data = "/usr/share/datasets/fashion-mnist";
+  int repetitions = 3;
+  std::vector<std::string> chosen;
+
+  bool wants(const std::string& name) const {
+    return chosen.empty() || std::find(chosen.begin(), chosen.end(), name) != chosen.end();
+  }
+};
+
+inline arguments parse(int argc, char** argv, const std::vector<std::string>& workloads) {
+  arguments result;
+  CLI::App app;
+  app.add_option("--data", result.data, "folder of the four Fashion-MNIST files")->capture_default_str();
+  app.add_option("--repetitions", result.repetitions)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("workload", result.chosen, "which to run; all where none is named")->check(CLI::IsMember(workloads));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
+  }
+  return result;
+}
+
+class stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(clock::now() - begin_).count(); }
+
+ private:
+  using clock = std::chrono::steady_clock;
+  clock::time_point begin_ = clock::now();
+};
+
+inline void report(const char* what, const std::string& name, double value) {
+  std::printf("%s %s %.9g\n", what, name.c_str(), value);
+  std::fflush(stdout);
+}
+
+// Makes the compiler believe that `value` is read and changed, so that no call is moved out of a timing loop.
+template <class T>
+void keep(T& value) {
+  asm volatile("" : : "r"(&value) : "memory");
+}
+
+// Times `calls` calls of function() for each repetition, after a warm-up.
+template <class Function>
+void time_calls(const std::string& name, int repetitions, int calls, Function&& function) {
+  for (int i = 0; i < calls / 10; ++i) function();
+  for (int repetition = 0; repetition < repetitions; ++repetition) {
+    const stopwatch watch;
+    for (int i = 0; i < calls; ++i) function();
+    report("seconds", name, watch.seconds() / calls);
+  }
+}
+
+}  // namespace workload
