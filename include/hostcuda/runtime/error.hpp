@@ -1,7 +1,7 @@
 // CUDA's error codes, their texts, the last error of a thread and the sticky fault of the device.
 //
-// What a code alone cannot say (which kernel, thread, address, why) is a report: printed to stderr when it is made and
-// kept for last_report().
+// What a code alone cannot say (which kernel, thread, address, why) is a report: printed to stderr when it is
+// made and kept for last_report().
 #pragma once
 
 #include <atomic>
@@ -68,10 +68,12 @@ inline constexpr error_description error_descriptions[] = {
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
-    {cudaErrorIllegalState, "cudaErrorIllegalState", "the operation cannot be performed in the present state"},
+    {cudaErrorIllegalState, "cudaErrorIllegalState",
+     "the operation cannot be performed in the present state"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
-    {cudaErrorLaunchOutOfResources, "cudaErrorLaunchOutOfResources", "too many resources requested for launch"},
+    {cudaErrorLaunchOutOfResources, "cudaErrorLaunchOutOfResources",
+     "too many resources requested for launch"},
     {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout", "the launch timed out and was terminated"},
     {cudaErrorAssert, "cudaErrorAssert", "device-side assert triggered"},
     {cudaErrorIllegalInstruction, "cudaErrorIllegalInstruction", "an illegal instruction was encountered"},
@@ -87,8 +89,7 @@ inline constexpr error_description error_descriptions[] = {
      "operation would result in a merge of separate capture sequences"},
     {cudaErrorStreamCaptureUnmatched, "cudaErrorStreamCaptureUnmatched",
      "capture was not ended in the same stream as it began"},
-    {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined",
-     "capturing stream has unjoined work"},
+    {cudaErrorStreamCaptureUnjoined, "cudaErrorStreamCaptureUnjoined", "capturing stream has unjoined work"},
     {cudaErrorStreamCaptureIsolation, "cudaErrorStreamCaptureIsolation",
      "dependency created on uncaptured work in another stream"},
     {cudaErrorStreamCaptureImplicit, "cudaErrorStreamCaptureImplicit",
@@ -114,8 +115,8 @@ constexpr bool is_fault(cudaError_t error) {
          error == cudaErrorLaunchFailure;
 }
 
-// How many things keep enqueue() from running work at once: a fault, captures, work that is still queued, a host
-// function. One number, so that the usual case costs one load.
+// How many things keep enqueue() from running work at once: a fault, captures, work that is still queued, a
+// host function. One number, so that the usual case costs one load.
 inline constinit std::atomic<int> obstacles{0};
 
 inline constinit std::atomic<cudaError_t> sticky_fault{cudaSuccess};
@@ -156,7 +157,8 @@ inline void match_report(cudaError_t error) {
 
 // Makes `error` the last error (and, a fault, the sticky one) and returns it.
 inline cudaError_t record(cudaError_t error) {
-  if (error == cudaSuccess) [[likely]] return error;
+  if (error == cudaSuccess) [[likely]]
+    return error;
   match_report(error);
   last_error = error;
   cudaError_t none = cudaSuccess;
@@ -184,7 +186,8 @@ inline void clear_errors() {
 
 }  // namespace detail
 
-// The long text of the last error: for a kernel's fault its kernel, block and thread. Empty if there is nothing to say.
+// The long text of the last error: for a kernel's fault its kernel, block and thread. Empty if there is
+// nothing to say.
 inline std::string last_report() {
   detail::fault_report& current = detail::current_report();
   const std::lock_guard lock(current.mutex);

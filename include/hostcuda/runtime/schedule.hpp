@@ -1,11 +1,13 @@
-// When work put on a stream runs: at once, later (deferred mode), or never until a graph replays it (capture).
+// When work put on a stream runs: at once, later (deferred mode), or never until a graph replays it
+// (capture).
 //
-// enqueue() is the one way on to a stream. Usually it calls the work where it stands, holding the stream's lock, so that
-// two host threads on one stream take turns. Blocking streams share the lock of the legacy default stream, which gives
-// its ordering; a non-blocking stream has its own.
+// enqueue() is the one way on to a stream. Usually it calls the work where it stands, holding the stream's
+// lock, so that two host threads on one stream take turns. Blocking streams share the lock of the legacy
+// default stream, which gives its ordering; a non-blocking stream has its own.
 //
-// In deferred mode work becomes a `queued` item that knows which items must run before it. Nothing runs until something
-// waits; then only what that needs runs, and independent work latest first, so that a missing wait shows.
+// In deferred mode work becomes a `queued` item that knows which items must run before it. Nothing runs until
+// something waits; then only what that needs runs, and independent work latest first, so that a missing wait
+// shows.
 #pragma once
 
 #include <hostcuda/runtime/error.hpp>
@@ -24,11 +26,14 @@
 
 namespace hostcuda {
 
-// What the handles point to has a namespace of its own: a call that is given a handle does not find hostcuda's functions
-// by argument-dependent lookup.
+// What the handles point to has a namespace of its own: a call that is given a handle does not find
+// hostcuda's functions by argument-dependent lookup.
 namespace handle {
 struct stream;
 struct event;
+struct graph;
+struct graph_node;
+struct graph_exec;
 }  // namespace handle
 
 using cudaStream_t = handle::stream*;
@@ -78,17 +83,21 @@ struct queued {
   bool done = false;
 };
 
-struct graph_node {
-  shared_task work;
+}  // namespace detail
+
+struct handle::graph_node {
+  detail::shared_task work;
   std::vector<std::size_t> after;  // nodes that must run before
 };
+
+namespace detail {
 
 // A capture under way. Nodes come in the order of the calls, so an edge always leads back.
 struct capture {
   cudaStream_t origin = nullptr;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
   std::thread::id thread;
-  std::vector<graph_node> nodes;
+  std::vector<handle::graph_node> nodes;
   bool invalid = false;
 };
 
@@ -117,8 +126,8 @@ inline std::mutex& lock_of(cudaStream_t stream) { return stream != nullptr ? *st
 // True on the thread that runs a host function (cudaLaunchHostFunc), which must not call CUDA.
 inline constinit thread_local bool in_host_function = false;
 
-// Everything that is slower than running at once. All members are guarded by `mutex`, which is held while queued work
-// runs.
+// Everything that is slower than running at once. All members are guarded by `mutex`, which is held while
+// queued work runs.
 class scheduler {
  public:
   std::mutex mutex;
@@ -234,15 +243,14 @@ class scheduler {
     obstacles.fetch_sub(1);
   }
 
+  bool captures_blocking_stream() const { return std::ranges::any_of(streams, is_captured_and_blocking); }
+
   // A call that touches the legacy stream would depend on every blocking stream, captured ones too.
   cudaError_t check_legacy(const char* call) {
-    bool captured = false;
+    if (!captures_blocking_stream()) return cudaSuccess;
     for (const cudaStream_t stream : streams) {
-      if (!stream->blocking || stream->place.recording == nullptr) continue;
-      stream->place.recording->invalid = true;
-      captured = true;
+      if (is_captured_and_blocking(stream)) stream->place.recording->invalid = true;
     }
-    if (!captured) return cudaSuccess;
     return fail(cudaErrorStreamCaptureImplicit,
                 std::string(call) + " uses the legacy default stream while a blocking stream is captured");
   }
@@ -259,7 +267,8 @@ class scheduler {
   cudaError_t check_not_captured(const capture_place& place, const char* call) {
     if (place.recording == nullptr) return cudaSuccess;
     place.recording->invalid = true;
-    return fail(cudaErrorCapturedEvent, std::string(call) + " on an event that was last recorded in a capture");
+    return fail(cudaErrorCapturedEvent,
+                std::string(call) + " on an event that was last recorded in a capture");
   }
 
   // A call that waits for the whole device.
@@ -274,7 +283,8 @@ class scheduler {
     bool forbidden = false;
     for (const std::shared_ptr<capture>& one : captures) {
       if (one->mode == cudaStreamCaptureModeRelaxed) continue;
-      if (one->mode == cudaStreamCaptureModeThreadLocal && one->thread != std::this_thread::get_id()) continue;
+      if (one->mode == cudaStreamCaptureModeThreadLocal && one->thread != std::this_thread::get_id())
+        continue;
       one->invalid = true;
       forbidden = true;
     }
@@ -284,7 +294,7 @@ class scheduler {
 
   cudaError_t add_node(capture_place& place, shared_task work) {
     if (place.recording->invalid) return cudaErrorStreamCaptureInvalidated;
-    std::vector<graph_node>& nodes = place.recording->nodes;
+    std::vector<handle::graph_node>& nodes = place.recording->nodes;
     nodes.push_back({std::move(work), std::move(place.after)});
     place.after = {nodes.size() - 1};
     return cudaSuccess;
@@ -292,8 +302,13 @@ class scheduler {
 
  private:
   std::map<std::size_t, std::shared_ptr<queued>> pending_;
-  std::vector<std::shared_ptr<queued>> left_by_destroyed_streams_;  // blocking ones: the legacy stream waits for them
+  std::vector<std::shared_ptr<queued>>
+      left_by_destroyed_streams_;  // blocking ones: the legacy stream waits for them
   std::size_t next_number_ = 0;
+
+  static bool is_captured_and_blocking(cudaStream_t stream) {
+    return stream->blocking && stream->place.recording != nullptr;
+  }
 
   static void add_if_pending(queued& item, const std::shared_ptr<queued>& before) {
     if (!is_done(before)) item.after.push_back(before);
@@ -308,12 +323,14 @@ class scheduler {
 
   cudaError_t join_capture(cudaStream_t stream, const capture_place& place) {
     if (std::ranges::find(captures, place.recording) == captures.end()) {
-      return fail(cudaErrorCapturedEvent, "cudaStreamWaitEvent: the event was recorded in a capture that has ended");
+      return fail(cudaErrorCapturedEvent,
+                  "cudaStreamWaitEvent: the event was recorded in a capture that has ended");
     }
     if (place.recording->invalid) return record(cudaErrorStreamCaptureInvalidated);
     if (stream == nullptr) {
       place.recording->invalid = true;
-      return fail(cudaErrorStreamCaptureImplicit, "cudaStreamWaitEvent: the legacy default stream cannot be captured");
+      return fail(cudaErrorStreamCaptureImplicit,
+                  "cudaStreamWaitEvent: the legacy default stream cannot be captured");
     }
     if (stream->place.recording == nullptr) {
       stream->place = place;
@@ -367,8 +384,8 @@ inline scheduler& the_scheduler() {
 
 inline bool deferred() { return settings().streams == stream_mode::deferred; }
 
-// A call that needs the scheduler's slow side begins with this: the fault that ended the device, or a call from a host
-// function, which the scheduler's lock would never let in.
+// A call that needs the scheduler's slow side begins with this: the fault that ended the device, or a call
+// from a host function, which the scheduler's lock would never let in.
 inline cudaError_t check_call() {
   if (in_host_function) {
     return fail(cudaErrorNotPermitted, "a host function (cudaLaunchHostFunc) called CUDA; it must not");
@@ -400,8 +417,8 @@ cudaError_t enqueue_with_care(cudaStream_t stream, Work&& work) try {
   return fail(cudaErrorMemoryAllocation, "no host memory is left to keep a stream's work in");
 }
 
-// Puts `work`, a copyable callable without arguments that returns cudaError_t, on a stream. Kept work is called as
-// const, once for every replay of its graph.
+// Puts `work`, a copyable callable without arguments that returns cudaError_t, on a stream. Kept work is
+// called as const, once for every replay of its graph.
 template <class Work>
 cudaError_t enqueue(cudaStream_t stream, Work&& work) {
   if (obstacles.load(std::memory_order_relaxed) != 0 || deferred()) [[unlikely]] {

@@ -32,6 +32,14 @@ inline bool unobstructed() { return obstacles.load(std::memory_order_relaxed) ==
 // Waits for work that other host threads run on the stream at this moment.
 inline void wait_for_running(cudaStream_t stream) { const std::lock_guard passed(lock_of(stream)); }
 
+// Runs all that is queued and waits for all that runs. The scheduler is locked.
+inline cudaError_t finish_all(scheduler& all) {
+  if (const cudaError_t error = all.run_all(); error != cudaSuccess) return error;
+  wait_for_running(cudaStreamLegacy);
+  for (const cudaStream_t stream : all.streams) wait_for_running(stream);
+  return cudaSuccess;
+}
+
 }  // namespace detail
 
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
@@ -74,14 +82,16 @@ inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     if (const cudaError_t error = detail::check_call(); error != cudaSuccess) return detail::record(error);
     detail::scheduler& all = detail::the_scheduler();
     const std::lock_guard lock(all.mutex);
-    if (const cudaError_t error = all.check_wait(stream, "cudaStreamSynchronize"); error != cudaSuccess) return error;
+    if (const cudaError_t error = all.check_wait(stream, "cudaStreamSynchronize"); error != cudaSuccess)
+      return error;
     if (const cudaError_t error = all.run_stream(stream); error != cudaSuccess) return error;
   }
   detail::wait_for_running(stream);
   return cudaSuccess;
 }
 
-// Queued work is made to run, but this query still says that it has not: a program must not count on the answer.
+// Queued work is made to run, but this query still says that it has not: a program must not count on the
+// answer.
 inline cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (detail::unobstructed()) return cudaSuccess;
   if (const cudaError_t error = detail::check_call(); error != cudaSuccess) return detail::record(error);
@@ -97,11 +107,9 @@ inline cudaError_t cudaDeviceSynchronize() {
   if (const cudaError_t error = detail::check_call(); error != cudaSuccess) return detail::record(error);
   detail::scheduler& all = detail::the_scheduler();
   const std::lock_guard lock(all.mutex);
-  if (const cudaError_t error = all.check_device_wait("cudaDeviceSynchronize"); error != cudaSuccess) return error;
-  if (const cudaError_t error = all.run_all(); error != cudaSuccess) return error;
-  detail::wait_for_running(cudaStreamLegacy);
-  for (const cudaStream_t stream : all.streams) detail::wait_for_running(stream);
-  return cudaSuccess;
+  if (const cudaError_t error = all.check_device_wait("cudaDeviceSynchronize"); error != cudaSuccess)
+    return error;
+  return detail::finish_all(all);
 }
 
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
@@ -117,16 +125,20 @@ inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) 
   return cudaSuccess;
 }
 
-inline cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
+inline cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  return cudaEventCreateWithFlags(event, cudaEventDefault);
+}
 
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  if (event == nullptr) return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventDestroy: no event was given");
+  if (event == nullptr)
+    return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventDestroy: no event was given");
   delete event;
   return detail::record(detail::sticky_fault.load(std::memory_order_relaxed));
 }
 
 inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr) {
-  if (event == nullptr) return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventRecord: no event was given");
+  if (event == nullptr)
+    return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventRecord: no event was given");
   if (!detail::unobstructed() || detail::deferred()) {
     if (const cudaError_t error = detail::check_call(); error != cudaSuccess) return detail::record(error);
     detail::scheduler& all = detail::the_scheduler();
@@ -137,7 +149,8 @@ inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = null
     event->place = all.state_of(stream).place;
     event->recorded = true;
     if (event->place.recording != nullptr) {
-      return event->place.recording->invalid ? detail::record(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
+      return event->place.recording->invalid ? detail::record(cudaErrorStreamCaptureInvalidated)
+                                             : cudaSuccess;
     }
     if (detail::deferred()) {
       all.submit(stream, detail::keep([] { return cudaSuccess; }));
@@ -154,10 +167,12 @@ inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = null
   return cudaSuccess;
 }
 
-// What is put on `stream` from now on runs after the work that `event` recorded. A stream that waits for a captured
-// event joins its capture.
-inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = cudaEventWaitDefault) {
-  if (event == nullptr) return detail::fail(cudaErrorInvalidResourceHandle, "cudaStreamWaitEvent: no event was given");
+// What is put on `stream` from now on runs after the work that `event` recorded. A stream that waits for a
+// captured event joins its capture.
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event,
+                                       unsigned flags = cudaEventWaitDefault) {
+  if (event == nullptr)
+    return detail::fail(cudaErrorInvalidResourceHandle, "cudaStreamWaitEvent: no event was given");
   if (flags != cudaEventWaitDefault) {
     return detail::fail(cudaErrorInvalidValue, "cudaStreamWaitEvent takes no flag but cudaEventWaitDefault");
   }
@@ -169,12 +184,14 @@ inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, u
 }
 
 inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (event == nullptr) return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventSynchronize: no event was given");
+  if (event == nullptr)
+    return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventSynchronize: no event was given");
   if (detail::unobstructed() && event->place.recording == nullptr) return cudaSuccess;
   if (const cudaError_t error = detail::check_call(); error != cudaSuccess) return detail::record(error);
   detail::scheduler& all = detail::the_scheduler();
   const std::lock_guard lock(all.mutex);
-  if (const cudaError_t error = all.check_not_captured(event->place, "cudaEventSynchronize"); error != cudaSuccess) {
+  if (const cudaError_t error = all.check_not_captured(event->place, "cudaEventSynchronize");
+      error != cudaSuccess) {
     return error;
   }
   return all.run_until(event->point);
@@ -182,12 +199,14 @@ inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 
 // As cudaStreamQuery: what is still queued is made to run, and said to be not ready this once.
 inline cudaError_t cudaEventQuery(cudaEvent_t event) {
-  if (event == nullptr) return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventQuery: no event was given");
+  if (event == nullptr)
+    return detail::fail(cudaErrorInvalidResourceHandle, "cudaEventQuery: no event was given");
   if (detail::unobstructed() && event->place.recording == nullptr) return cudaSuccess;
   if (const cudaError_t error = detail::check_call(); error != cudaSuccess) return detail::record(error);
   detail::scheduler& all = detail::the_scheduler();
   const std::lock_guard lock(all.mutex);
-  if (const cudaError_t error = all.check_not_captured(event->place, "cudaEventQuery"); error != cudaSuccess) {
+  if (const cudaError_t error = all.check_not_captured(event->place, "cudaEventQuery");
+      error != cudaSuccess) {
     return error;
   }
   if (all.is_done(event->point)) return cudaSuccess;
@@ -196,16 +215,20 @@ inline cudaError_t cudaEventQuery(cudaEvent_t event) {
 }
 
 inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  if (milliseconds == nullptr) return detail::fail(cudaErrorInvalidValue, "cudaEventElapsedTime: no place for the result");
-  if (start == nullptr || end == nullptr || !start->timed || !end->timed || !start->recorded || !end->recorded) {
-    return detail::fail(cudaErrorInvalidResourceHandle,
-                        "cudaEventElapsedTime needs two recorded events, made without cudaEventDisableTiming");
+  if (milliseconds == nullptr)
+    return detail::fail(cudaErrorInvalidValue, "cudaEventElapsedTime: no place for the result");
+  if (start == nullptr || end == nullptr || !start->timed || !end->timed || !start->recorded ||
+      !end->recorded) {
+    return detail::fail(
+        cudaErrorInvalidResourceHandle,
+        "cudaEventElapsedTime needs two recorded events, made without cudaEventDisableTiming");
   }
   if (const cudaError_t error = detail::check_call(); error != cudaSuccess) return detail::record(error);
   detail::scheduler& all = detail::the_scheduler();
   const std::lock_guard lock(all.mutex);
   for (const cudaEvent_t event : {start, end}) {
-    if (const cudaError_t error = all.check_not_captured(event->place, "cudaEventElapsedTime"); error != cudaSuccess) {
+    if (const cudaError_t error = all.check_not_captured(event->place, "cudaEventElapsedTime");
+        error != cudaSuccess) {
       return error;
     }
     if (!all.is_done(event->point)) return detail::record(cudaErrorNotReady);
@@ -219,7 +242,8 @@ inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, 
 
 // function(data) on the host, in the stream's order. It must not call CUDA.
 inline cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
-  if (function == nullptr) return detail::fail(cudaErrorInvalidValue, "cudaLaunchHostFunc: no function was given");
+  if (function == nullptr)
+    return detail::fail(cudaErrorInvalidValue, "cudaLaunchHostFunc: no function was given");
   return detail::enqueue(stream, [function, data] {
     struct mark {  // a call of CUDA from within would wait for itself
       mark() { detail::obstacles.fetch_add(1), detail::in_host_function = true; }
