@@ -27,6 +27,13 @@ using namespace hostcuda;
 // A function that a kernel and the host may both call: the two functions of an activation, for example.
 #define PLEXUS_FN __host__ __device__
 
+// Stands before a short loop of constant length that must be laid out flat: arrays indexed by it then live in registers.
+#if defined(__CUDACC__) || defined(__clang__)
+#define PLEXUS_UNROLL _Pragma("unroll")
+#else
+#define PLEXUS_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace plexus::inline PLEXUS_ABI::platform {
 
 #if defined(__CUDACC__)

@@ -10,6 +10,9 @@
 #include <plexus/core/view.hpp>
 #include <plexus/kernels/packet.hpp>
 
+#include <bit>
+#include <cstddef>
+
 namespace plexus::inline PLEXUS_ABI {
 
 // The three products of a dense layer: forward Z = X·Wᵀ, BP2 δ·W, BP4 δᵀ·X.
@@ -22,10 +25,12 @@ namespace kernels {
 struct large_gemm_tile {
   static constexpr int block_m = 128, block_n = 128, block_k = 8;
   static constexpr int thread_m = 8, thread_n = 8;
+  static constexpr int resident_blocks = 2;  // blocks that a multiprocessor's registers must hold
 };
 struct small_gemm_tile {
   static constexpr int block_m = 32, block_n = 32, block_k = 16;
   static constexpr int thread_m = 4, thread_n = 4;
+  static constexpr int resident_blocks = 8;
 };
 
 // What follows from a tile. The 32 lanes of a warp stand 4 × 8 in the warp's part of C.
@@ -39,42 +44,56 @@ struct gemm_arrangement : Tile {
   static_assert(Tile::block_m % warp_m == 0 && Tile::block_n % warp_n == 0, "a GEMM tile consists of whole warps");
 };
 
-// One operand's tile on its way through a thread's registers. The operand is seen as extent × depth: extent is m or n,
-// depth is k. In shared memory depth k is row k, and along the extent the tile lies transposed in blocks of 4 × Lanes, so
-// that a thread reads with one 128-bit load the four elements lane, lane + Lanes, lane + 2·Lanes, lane + 3·Lanes:
-// neighbouring lanes then own neighbouring columns of C, and the epilogue's accesses are coalesced.
+// One operand's way from global through a thread's registers into shared memory, a tile at a time along k. The operand
+// is seen as extent × depth: extent is m or n, depth is k. In shared memory depth k is row k, and along the extent the
+// tile lies transposed in blocks of 4 × Lanes, so that a thread reads with one 128-bit load the four elements lane,
+// lane + Lanes, lane + 2·Lanes, lane + 3·Lanes: neighbouring lanes then own neighbouring columns of C, and the
+// epilogue's accesses are coalesced.
 template <int Extent, int Depth, int Threads, int Lanes, bool DepthIsContiguous, int Vector>
-class operand_tile {
-  // Rows 4 mod 32 banks apart, with the orders of place() below, put the 32 lanes of a warp in 32 different banks
-  // when they write, for vectors and single elements alike.
-  static constexpr int sector = 8;  // elements that one access to global memory moves at least
+class operand_loader {
+  static constexpr int sector = 8;  // floats that one access to global memory moves at least
   static constexpr int packets = Extent * Depth / (Threads * Vector);
   static_assert(Extent % 32 == 0 && Depth % sector == 0, "a GEMM tile covers whole rows of banks and whole sectors");
-  static_assert(packets * Threads * Vector == Extent * Depth, "a GEMM tile is shared out evenly among its threads");
+  static_assert(std::has_single_bit(unsigned{Extent}) && std::has_single_bit(unsigned{Depth}) &&
+                    std::has_single_bit(unsigned{Threads}) && packets > 0,
+                "place_of() below adds up over the bits of its argument");
 
  public:
+  // Rows 4 mod 32 banks apart, with the orders of place_of(), put the 32 lanes of a warp into 32 different banks when
+  // they write, packets and single elements alike.
   static constexpr int stride = Extent + 4;
   static constexpr int size = Depth * stride;
 
-  // From global memory; zeros where the tile at (first, k) overhangs the operand.
-  __device__ void load(const matrix_view<const float>& operand, int first, int k) {
-    for (int i = 0; i < packets; ++i) {
-      const place at = place_of(i);
-      const int row = DepthIsContiguous ? first + at.extent : k + at.depth;
-      const int col = DepthIsContiguous ? k + at.depth : first + at.extent;
-      packets_[i] = row < operand.rows && col < operand.cols ? load_packet<Vector>(operand.row(row) + col)
-                                                             : packet<Vector>{};
-    }
+  // Begins at element `first` of the extent and at depth 0.
+  __device__ operand_loader(const matrix_view<const float>& operand, int first) : ld_(operand.ld) {
+    const place at = place_of(static_cast<int>(threadIdx.x));
+    extent_left_ = (DepthIsContiguous ? operand.rows : operand.cols) - first - at.extent;
+    depth_left_ = (DepthIsContiguous ? operand.cols : operand.rows) - at.depth;
+    from_ = operand.data + offset({first + at.extent, at.depth});
+    to_ = at.depth * stride + position_of(at.extent);
   }
 
-  // Into shared memory.
-  __device__ void store(float* shared) const {
+  // The next tile from global memory; zeros where it overhangs the operand.
+  __device__ void load() {
+    PLEXUS_UNROLL
     for (int i = 0; i < packets; ++i) {
-      const place at = place_of(i);
+      const place at = place_of(i * Threads);
+      const bool inside = at.extent < extent_left_ && at.depth < depth_left_;
+      packets_[i] = inside ? load_packet<Vector>(from_ + offset(at)) : packet<Vector>{};
+    }
+    from_ += offset({0, Depth});
+    depth_left_ -= Depth;
+  }
+
+  // The tile last loaded, into shared memory.
+  __device__ void store(float* shared) const {
+    PLEXUS_UNROLL
+    for (int i = 0; i < packets; ++i) {
+      const place at = place_of(i * Threads);
+      PLEXUS_UNROLL
       for (int v = 0; v < Vector; ++v) {
-        const int depth = DepthIsContiguous ? at.depth + v : at.depth;
-        const int extent = DepthIsContiguous ? at.extent : at.extent + v;
-        shared[depth * stride + position_of(extent)] = packets_[i].at[v];
+        const place element = DepthIsContiguous ? place{at.extent, at.depth + v} : place{at.extent + v, at.depth};
+        shared[to_ + element.depth * stride + position_of(element.extent)] = packets_[i].at[v];
       }
     }
   }
@@ -84,35 +103,45 @@ class operand_tile {
     int extent, depth;
   };
 
-  // Of the thread's i-th packet. A warp reads whole sectors: one of each of several rows where depth is contiguous
-  // (extents counted in the order of their positions), 32 elements of several rows where the extent is.
-  __device__ static place place_of(int i) {
-    const int packet_index = static_cast<int>(threadIdx.x) + i * Threads;
+  // Of the tile's packets, in the order of the threads. A warp reads whole sectors: one of each of several rows where
+  // the depth is contiguous (extents in the order of their positions), 32 elements of several rows where the extent is.
+  // Every bit of the index is one bit of the place, so place_of(thread + i·Threads) = place_of(thread) +
+  // place_of(i·Threads), the last a constant.
+  __device__ static constexpr place place_of(int index) {
     constexpr int lanes = (DepthIsContiguous ? sector : 32) / Vector;
     constexpr int rows = DepthIsContiguous ? Extent : Depth;
-    const int lane = packet_index % lanes * Vector;
-    const int row = packet_index / lanes % rows;
-    const int group = packet_index / (lanes * rows);
+    const int lane = index % lanes * Vector;
+    const int row = index / lanes % rows;
+    const int group = index / (lanes * rows);
     if constexpr (DepthIsContiguous) return {extent_at(row), group * sector + lane};
     return {group * 32 + lane, row};
   }
 
   // The transposition of 4 × Lanes blocks, and its inverse.
-  __device__ static int position_of(int extent) {
+  __device__ static constexpr int position_of(int extent) {
     return extent / (4 * Lanes) * (4 * Lanes) + extent % Lanes * 4 + extent % (4 * Lanes) / Lanes;
   }
-  __device__ static int extent_at(int position) {
+  __device__ static constexpr int extent_at(int position) {
     return position / (4 * Lanes) * (4 * Lanes) + position % 4 * Lanes + position % (4 * Lanes) / 4;
   }
 
+  __device__ std::ptrdiff_t offset(place at) const {
+    return DepthIsContiguous ? static_cast<std::ptrdiff_t>(at.extent) * ld_ + at.depth
+                             : static_cast<std::ptrdiff_t>(at.depth) * ld_ + at.extent;
+  }
+
+  const float* from_;  // the thread's first packet of the next tile
+  int ld_;
+  int extent_left_, depth_left_;  // elements from there to the operand's end
+  int to_;                        // where that packet goes in shared memory
   packet<Vector> packets_[packets];
 };
 
 template <layout L, class Tile, int Vector>
 struct gemm_operands {
   using at = gemm_arrangement<Tile>;
-  using a = operand_tile<at::block_m, at::block_k, at::threads, at::lanes_m, L != layout::tn, Vector>;
-  using b = operand_tile<at::block_n, at::block_k, at::threads, at::lanes_n, L == layout::nt, Vector>;
+  using a = operand_loader<at::block_m, at::block_k, at::threads, at::lanes_m, L != layout::tn, Vector>;
+  using b = operand_loader<at::block_n, at::block_k, at::threads, at::lanes_n, L == layout::nt, Vector>;
 };
 
 // A thread's part of C: rows row() + 4·i and columns col() + 8·j of its block's tile.
@@ -121,26 +150,20 @@ class gemm_accumulators {
   using at = gemm_arrangement<Tile>;
 
  public:
-  __device__ gemm_accumulators() {
-    const int lane = static_cast<int>(threadIdx.x) % 32;
-    const int warp = static_cast<int>(threadIdx.x) / 32;
-    warp_row_ = warp / at::warps_n * at::warp_m;
-    warp_col_ = warp % at::warps_n * at::warp_n;
-    lane_row_ = lane / at::lanes_n;
-    lane_col_ = lane % at::lanes_n;
-  }
-
   // Adds the product of two staged tiles, one outer product for every k.
   template <class Operands>
   __device__ void multiply_add(const float* a, const float* b) {
-    a += warp_row_ + 4 * lane_row_;
-    b += warp_col_ + 4 * lane_col_;
+    a += warp_row() + 4 * lane_row();
+    b += warp_col() + 4 * lane_col();
+    PLEXUS_UNROLL
     for (int k = 0; k < at::block_k; ++k) {
       float fragment_a[at::thread_m];
       float fragment_b[at::thread_n];
       read(fragment_a, a + k * Operands::a::stride, 4 * at::lanes_m);
       read(fragment_b, b + k * Operands::b::stride, 4 * at::lanes_n);
+      PLEXUS_UNROLL
       for (int i = 0; i < at::thread_m; ++i) {
+        PLEXUS_UNROLL
         for (int j = 0; j < at::thread_n; ++j) sums_[i][j] += fragment_a[i] * fragment_b[j];
       }
     }
@@ -149,10 +172,12 @@ class gemm_accumulators {
   // Hands every element inside C to the epilogue, the tile beginning at (first_row, first_col).
   template <class Epilogue>
   __device__ void finish(int first_row, int first_col, const Epilogue& epilogue) const {
+    PLEXUS_UNROLL
     for (int i = 0; i < at::thread_m; ++i) {
-      const int row = first_row + warp_row_ + lane_row_ + i * at::lanes_m;
+      const int row = first_row + warp_row() + lane_row() + i * at::lanes_m;
+      PLEXUS_UNROLL
       for (int j = 0; j < at::thread_n; ++j) {
-        const int col = first_col + warp_col_ + lane_col_ + j * at::lanes_n;
+        const int col = first_col + warp_col() + lane_col() + j * at::lanes_n;
         if (row < epilogue.c.rows && col < epilogue.c.cols) epilogue(row, col, sums_[i][j]);
       }
     }
@@ -161,18 +186,24 @@ class gemm_accumulators {
  private:
   template <int Count>
   __device__ static void read(float (&fragment)[Count], const float* shared, int step) {
+    PLEXUS_UNROLL
     for (int i = 0; i < Count; i += 4) {
       const packet<4> four = load_packet<4>(shared + i / 4 * step);
+      PLEXUS_UNROLL
       for (int v = 0; v < 4; ++v) fragment[i + v] = four.at[v];
     }
   }
 
-  int warp_row_, warp_col_, lane_row_, lane_col_;
+  __device__ static int warp_row() { return static_cast<int>(threadIdx.x / 32 / at::warps_n) * at::warp_m; }
+  __device__ static int warp_col() { return static_cast<int>(threadIdx.x / 32 % at::warps_n) * at::warp_n; }
+  __device__ static int lane_row() { return static_cast<int>(threadIdx.x % 32 / at::lanes_n); }
+  __device__ static int lane_col() { return static_cast<int>(threadIdx.x % at::lanes_n); }
+
   float sums_[at::thread_m][at::thread_n] = {};
 };
 
 template <layout L, class Tile, int Vector, class Epilogue>
-__global__ void __launch_bounds__(gemm_arrangement<Tile>::threads)
+__global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::resident_blocks)
     gemm_kernel(matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
   using operands = gemm_operands<L, Tile, Vector>;
   alignas(16) __shared__ float shared_a[2][operands::a::size];
@@ -183,19 +214,19 @@ __global__ void __launch_bounds__(gemm_arrangement<Tile>::threads)
   const int first_row = static_cast<int>(blockIdx.x) / blocks_n * Tile::block_m;
   const int first_col = static_cast<int>(blockIdx.x) % blocks_n * Tile::block_n;
 
-  typename operands::a tile_a;
-  typename operands::b tile_b;
+  typename operands::a loader_a(a, first_row);
+  typename operands::b loader_b(b, first_col);
   gemm_accumulators<Tile> sums;
-  tile_a.load(a, first_row, 0);
-  tile_b.load(b, first_col, 0);
+  loader_a.load();
+  loader_b.load();
   for (int first_k = 0, stage = 0; first_k < k; first_k += Tile::block_k, stage ^= 1) {
-    tile_a.store(shared_a[stage]);
-    tile_b.store(shared_b[stage]);
+    loader_a.store(shared_a[stage]);
+    loader_b.store(shared_b[stage]);
     // One barrier a step is enough: whoever overwrites a stage has passed the barrier of the other stage, and that
     // one comes after everybody's reads of this.
     __syncthreads();
-    tile_a.load(a, first_row, first_k + Tile::block_k);  // in flight during the arithmetic
-    tile_b.load(b, first_col, first_k + Tile::block_k);
+    loader_a.load();  // in flight during the arithmetic
+    loader_b.load();
     sums.template multiply_add<operands>(shared_a[stage], shared_b[stage]);
   }
   sums.finish(first_row, first_col, epilogue);
