@@ -202,11 +202,11 @@ class reader {
   template <class T>
   void read_values_as(idx_array& array) {
     const auto count = checked_product(array.shape);
-    const std::uint64_t limit = source_.size_limit();
-    if (!count || *count > limit / sizeof(T)) {
+    const std::uint64_t room = source_.size_limit() - position_;
+    if (!count || *count > room / sizeof(T)) {
       packed_.refuse("its header claims " + shape_text(array.shape) + " values of " +
-                         std::to_string(sizeof(T)) + " bytes, more than its " +
-                         std::to_string(packed_.size()) + " bytes can hold",
+                         std::to_string(sizeof(T)) + " bytes, and its " + std::to_string(packed_.size()) +
+                         " bytes hold at most " + std::to_string(room / sizeof(T)),
                      "fetch the file again");
     }
     std::vector<T>& values = array.values.emplace<std::vector<T>>();

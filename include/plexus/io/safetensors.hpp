@@ -74,7 +74,9 @@ inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_t
   if (!wrong.empty()) {
     std::string text = wrong[0];
     for (std::size_t i = 1; i < wrong.size(); ++i) text += ", " + wrong[i];
-    file.refuse(text, "give the file of a network with the same layers; nothing was loaded");
+    file.refuse(
+        text,
+        "give a file saved by the same function from a network with the same layers; nothing was loaded");
   }
   auto data = file.read_data();
   for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i].data = std::move(data[source[i]]);

@@ -302,7 +302,7 @@ class reader {
 
   // One tensor after the other, from the first byte of the data to the last: no gap, no overlap.
   void check_places() {
-    std::ranges::sort(entries_, {}, &entry::offsets);
+    std::ranges::stable_sort(entries_, {}, &entry::offsets);
     std::uint64_t end = 0;
     for (const entry& tensor : entries_) {
       if (tensor.offsets[0] != end) {
