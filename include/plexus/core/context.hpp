@@ -27,7 +27,7 @@ inline constexpr gemm_policy default_gemm_policy =
 
 class context {
  public:
-  explicit context(gemm_policy policy = default_gemm_policy) : policy(policy) {
+  explicit context(gemm_policy chosen = default_gemm_policy) : policy(chosen) {
     require(policy == gemm_policy::native || has_vendor_blas, "choosing gemm_policy::vendor",
             "this program was built without a vendor BLAS",
             "define PLEXUS_VENDOR_BLAS and link cuBLAS (on the CPU: a CBLAS), or choose gemm_policy::native");
