@@ -37,10 +37,10 @@ struct bind {
 };
 
 template <std::size_t Number, class Specification, class InputShape>
-struct bind<Number, Specification, InputShape, false> {
-  using type = typename this_layer_does_not_accept_its_input<layer_number<Number>, Specification,
-                                                             expects<typename Specification::expected>,
-                                                             receives<InputShape>>::type;
+struct bind<Number, Specification, InputShape, false> : bind<Number, Specification, InputShape, true> {
+  static_assert(
+      sizeof(this_layer_does_not_accept_its_input<layer_number<Number>, Specification,
+                                                  expects<typename Specification::expected>, receives<InputShape>>) > 0);
 };
 
 // std::tuple of the layers that `Specifications` make of an input of InputShape; the first has the number Number.
