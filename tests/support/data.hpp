@@ -1,6 +1,7 @@
 // Small data sets and networks that several tests use.
 #pragma once
 
+#include <plexus/core/buffer.hpp>
 #include <plexus/core/random.hpp>
 #include <plexus/data/dataset.hpp>
 
