@@ -1,4 +1,5 @@
-// What every whole-workload program shares: its command line, its workloads, and the lines that scripts/bench reads:
+// What every whole-workload program shares: its command line, its workloads, and the lines that scripts/bench
+// reads:
 //   seconds <workload> <value>     once a repetition: an epoch, or one call of a single-sample workload
 //   accuracy <workload> <value>    after training, so that nobody is quick by training nothing
 #pragma once
@@ -45,7 +46,8 @@ inline arguments parse(int argc, char** argv, const std::vector<std::string>& wo
   CLI::App app;
   app.add_option("--data", result.data, "folder of the four Fashion-MNIST files")->capture_default_str();
   app.add_option("--repetitions", result.repetitions)->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("workload", result.chosen, "which to run; all where none is named")->check(CLI::IsMember(workloads));
+  app.add_option("workload", result.chosen, "which to run; all where none is named")
+      ->check(CLI::IsMember(workloads));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

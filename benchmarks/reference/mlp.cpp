@@ -1,8 +1,10 @@
-// The multilayer perceptrons of ../mlp.cpp by hand: what somebody who knows the machine writes over cblas_sgemm.
+// The multilayer perceptrons of ../mlp.cpp by hand: what somebody who knows the machine writes over
+// cblas_sgemm.
 //
-// Two threads share every step by columns: each owns half of the units of every layer, and so half of the rows of its
-// weights, which stay in that core's cache from the forward product to the update. (OpenBLAS's own two threads took
-// about 15% longer at 784-300-10.) Buffers are allocated once; nothing but the rows of a batch is copied.
+// Two threads share every step by columns: each owns half of the units of every layer, and so half of the
+// rows of its weights, which stay in that core's cache from the forward product to the update. (OpenBLAS's
+// own two threads took about 15% longer at 784-300-10.) Buffers are allocated once; nothing but the rows of a
+// batch is copied.
 #include "../workload.hpp"
 
 #include <plexus/data/idx.hpp>
@@ -44,7 +46,8 @@ struct matrix {
   int rows = 0, cols = 0;
   std::vector<float> values{};
 
-  matrix(int r, int c) : rows(r), cols(c), values(static_cast<std::size_t>(r) * static_cast<std::size_t>(c)) {}
+  matrix(int r, int c)
+      : rows(r), cols(c), values(static_cast<std::size_t>(r) * static_cast<std::size_t>(c)) {}
   float* row(int r) { return values.data() + std::ptrdiff_t{r} * cols; }
 };
 
@@ -55,8 +58,8 @@ struct range {
 
 range share(int size, int thread) { return {size * thread / threads, size * (thread + 1) / threads}; }
 
-void sgemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda, const float* b, int ldb,
-           float* c, int ldc) {
+void sgemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda,
+           const float* b, int ldb, float* c, int ldc) {
   cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
 }
 
@@ -68,8 +71,8 @@ struct layer {
 
 // a = x·wᵀ + b, and ReLU if asked, for some rows and some units.
 void forward(layer& l, matrix& x, range rows, range units, bool relu) {
-  sgemm(CblasNoTrans, CblasTrans, rows.size(), units.size(), x.cols, x.row(rows.begin), x.cols, l.w.row(units.begin),
-        x.cols, l.a.row(rows.begin) + units.begin, l.a.cols);
+  sgemm(CblasNoTrans, CblasTrans, rows.size(), units.size(), x.cols, x.row(rows.begin), x.cols,
+        l.w.row(units.begin), x.cols, l.a.row(rows.begin) + units.begin, l.a.cols);
   const float* b = l.b.row(0);
   for (int r = rows.begin; r < rows.end; ++r) {
     float* a = l.a.row(r);
@@ -100,8 +103,8 @@ double loss(layer& l, const std::vector<int>& y, range rows, int samples) {
 
 // The gradient with respect to some of the layer's inputs x = relu(z), taken through that ReLU.
 void backward_input(layer& l, matrix& x, matrix& dx, int samples, range inputs) {
-  sgemm(CblasNoTrans, CblasNoTrans, samples, inputs.size(), l.a.cols, l.da.row(0), l.a.cols, l.w.row(0) + inputs.begin,
-        x.cols, dx.row(0) + inputs.begin, x.cols);
+  sgemm(CblasNoTrans, CblasNoTrans, samples, inputs.size(), l.a.cols, l.da.row(0), l.a.cols,
+        l.w.row(0) + inputs.begin, x.cols, dx.row(0) + inputs.begin, x.cols);
   for (int r = 0; r < samples; ++r) {
     const float* kept = x.row(r);
     float* d = dx.row(r);
@@ -112,8 +115,8 @@ void backward_input(layer& l, matrix& x, matrix& dx, int samples, range inputs) 
 // dw = daᵀ·x, db = column sums of da, and the step of some units' weights.
 void update(layer& l, matrix& x, int samples, range units, float rate) {
   float *w = l.w.row(units.begin), *dw = l.dw.row(units.begin), *b = l.b.row(0), *db = l.db.row(0);
-  sgemm(CblasTrans, CblasNoTrans, units.size(), x.cols, samples, l.da.row(0) + units.begin, l.a.cols, x.row(0), x.cols,
-        dw, x.cols);
+  sgemm(CblasTrans, CblasNoTrans, units.size(), x.cols, samples, l.da.row(0) + units.begin, l.a.cols,
+        x.row(0), x.cols, dw, x.cols);
   std::fill(db + units.begin, db + units.end, 0.0f);
   for (int r = 0; r < samples; ++r) {
     for (int u = units.begin; u < units.end; ++u) db[u] += l.da.row(r)[u];
@@ -127,7 +130,8 @@ struct network {
   std::vector<int> y;
   std::vector<layer> layers;
 
-  network(const std::vector<int>& widths, int batch) : x(batch, widths[0]), y(static_cast<std::size_t>(batch)) {
+  network(const std::vector<int>& widths, int batch)
+      : x(batch, widths[0]), y(static_cast<std::size_t>(batch)) {
     std::mt19937 random(1);
     for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
       layer& l = layers.emplace_back(widths[i], widths[i + 1], batch);
@@ -141,8 +145,8 @@ struct network {
 };
 
 // One thread's share of an epoch; returns its share of the summed loss.
-double train(network& net, const plexus::dataset& data, const std::vector<int>& order, const workload::mlp& work,
-             int thread, barrier& everyone) {
+double train(network& net, const plexus::dataset& data, const std::vector<int>& order,
+             const workload::mlp& work, int thread, barrier& everyone) {
   const std::size_t last = net.layers.size() - 1;
   const int samples = static_cast<int>(order.size());
   double summed_loss = 0;
@@ -181,7 +185,8 @@ double accuracy(network& net, const plexus::dataset& data) {
   int right = 0;
   for (int first = 0; first < data.size(); first += net.x.rows) {
     const int size = std::min(net.x.rows, data.size() - first);
-    std::copy_n(data.inputs.data() + std::ptrdiff_t{first} * data.features, size * data.features, net.x.row(0));
+    std::copy_n(data.inputs.data() + std::ptrdiff_t{first} * data.features, size * data.features,
+                net.x.row(0));
     for (std::size_t i = 0; i < net.layers.size(); ++i) {
       layer& l = net.layers[i];
       forward(l, net.input(i), {0, size}, {0, l.a.cols}, i + 1 < net.layers.size());
@@ -196,8 +201,10 @@ double accuracy(network& net, const plexus::dataset& data) {
 }
 
 void run(const workload::mlp& work, const std::string& folder, int repetitions) {
-  const auto data = plexus::load_idx(folder + "/train-images-idx3-ubyte.gz", folder + "/train-labels-idx1-ubyte.gz");
-  const auto test = plexus::load_idx(folder + "/t10k-images-idx3-ubyte.gz", folder + "/t10k-labels-idx1-ubyte.gz");
+  const auto data =
+      plexus::load_idx(folder + "/train-images-idx3-ubyte.gz", folder + "/train-labels-idx1-ubyte.gz");
+  const auto test =
+      plexus::load_idx(folder + "/t10k-images-idx3-ubyte.gz", folder + "/t10k-labels-idx1-ubyte.gz");
   network net(work.widths, work.batch);
   std::vector<int> order(data.labels.size());
   std::iota(order.begin(), order.end(), 0);

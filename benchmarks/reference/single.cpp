@@ -1,5 +1,5 @@
-// The single-sample workloads of ../single.cpp by hand: loops over constant sizes, which the compiler unrolls, and
-// cblas_sgemv where a matrix is large.
+// The single-sample workloads of ../single.cpp by hand: loops over constant sizes, which the compiler
+// unrolls, and cblas_sgemv where a matrix is large.
 #include "../workload.hpp"
 
 #include <cblas.h>
