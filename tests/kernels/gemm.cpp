@@ -237,7 +237,7 @@ TEST_CASE("gemm: sizes 0, 1 and 2 in every dimension") {
   }
 }
 
-TEST_CASE("gemm: a single sample takes the vector kernels") {
+TEST_CASE("gemm: a single sample or a single output takes the vector kernels") {
   plexus::context context;
   generator random(11);
   for (const path way : paths()) {
@@ -248,6 +248,9 @@ TEST_CASE("gemm: a single sample takes the vector kernels") {
         require_product(context, random, layout::nt, way, {1, 45, wide}, kind, where);
         require_product(context, random, layout::nn, way, {1, wide, 45}, kind, where);
         require_product(context, random, layout::tn, way, {wide, 45, 1}, kind, where);
+        require_product(context, random, layout::nt, way, {45, 1, wide}, kind, where);
+        require_product(context, random, layout::nn, way, {45, wide, 1}, kind, where);
+        require_product(context, random, layout::tn, way, {1, 45, wide}, kind, where);
       }
     }
   }

@@ -1,9 +1,9 @@
-// The products of a single sample: matrix times vector, vector times matrix and outer product, with any epilogue.
+// The products of a single sample: matrix times vector and outer product, with any epilogue. (Vector times matrix is
+// combine_rows(), in reduction.hpp.)
 #pragma once
 
 #include <plexus/core/for_each.hpp>
 #include <plexus/kernels/packet.hpp>
-#include <plexus/kernels/reduction.hpp>
 
 namespace plexus::inline PLEXUS_ABI::kernels {
 
@@ -29,24 +29,25 @@ struct row_product {
   }
 };
 
+// The epilogue of Cᵀ.
+template <class Epilogue>
+struct transposed_epilogue {
+  Epilogue epilogue;
+  PLEXUS_FN void operator()(int row, int col, float acc) const { epilogue(col, row, acc); }
+};
+
 // C(i, j) = a(i)·b(j)
 template <class Epilogue>
 struct outer_products {
-  const float* a;
+  strided_vector a;
   const float* b;
   Epilogue epilogue;
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
-    const float left = a[row];
+    const float left = a(row);
     for (int col = group.rank(); col < epilogue.c.cols; col += group.size()) epilogue(row, col, left * b[col]);
   }
-};
-
-// The weight of row i in a combination of rows.
-struct vector_weights {
-  const float* weights;
-  PLEXUS_FN float operator()(int row) const { return weights[row]; }
 };
 
 // C(1,n) = x(1,k) · W(n,k)ᵀ
@@ -59,18 +60,10 @@ void gemv(cudaStream_t stream, matrix_view<const float> x, matrix_view<const flo
   }
 }
 
-// C(1,n) = x(1,k) · W(k,n): the sum of the rows of W, each with its weight.
+// C(m,n) = a(m) · b(n)ᵀ
 template <class Epilogue>
-void gemv_transposed(cudaStream_t stream, matrix_view<const float> x, matrix_view<const float> w,
-                     const Epilogue& epilogue) {
-  combine_rows(stream, w, vector_weights{x.data}, epilogue);
-}
-
-// C(m,n) = a(1,m)ᵀ · b(1,n)
-template <class Epilogue>
-void outer_product(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
-                   const Epilogue& epilogue) {
-  for_each_row(stream, epilogue.c.rows, outer_products<Epilogue>{a.data, b.data, epilogue});
+void outer_product(cudaStream_t stream, strided_vector a, const float* b, const Epilogue& epilogue) {
+  for_each_row(stream, epilogue.c.rows, outer_products<Epilogue>{a, b, epilogue});
 }
 
 }  // namespace plexus::inline PLEXUS_ABI::kernels

@@ -1,8 +1,9 @@
-// Several neighbouring floats moved by one load.
+// How kernels read operands: several neighbouring floats by one load, or a row or column of a matrix.
 #pragma once
 
 #include <plexus/core/view.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace plexus::inline PLEXUS_ABI::kernels {
@@ -23,5 +24,13 @@ template <int Size>
 bool in_packets(const matrix_view<const float>& x) {
   return reinterpret_cast<std::uintptr_t>(x.data) % sizeof(packet<Size>) == 0 && x.ld % Size == 0 && x.cols % Size == 0;
 }
+
+// The elements of a matrix of one row or one column.
+struct strided_vector {
+  const float* data;
+  int stride;
+  PLEXUS_FN float operator()(int i) const { return data[static_cast<std::ptrdiff_t>(i) * stride]; }
+};
+inline strided_vector as_vector(const matrix_view<const float>& x) { return {x.data, x.rows == 1 ? 1 : x.ld}; }
 
 }  // namespace plexus::inline PLEXUS_ABI::kernels

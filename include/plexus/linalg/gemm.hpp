@@ -4,6 +4,7 @@
 #include <plexus/kernels/direct_product.hpp>
 #include <plexus/kernels/gemm.hpp>
 #include <plexus/kernels/gemv.hpp>
+#include <plexus/kernels/reduction.hpp>
 #include <plexus/linalg/vendor.hpp>
 
 #include <string>
@@ -50,14 +51,16 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
   const bool direct = static_cast<long long>(m) * n * k <= direct_multiplications;
   if (direct) {
     kernels::direct_product<L>(context.stream(), a, b, epilogue);
-  } else if (L == layout::tn && k == 1) {
-    kernels::outer_product(context.stream(), a, b, epilogue);
+  } else if (L != layout::nt && k == 1) {
+    kernels::outer_product(context.stream(), kernels::as_vector(a), b.data, epilogue);
   } else if (by_vendor) {
     vendor::gemm<L>(context, a, b, epilogue);
   } else if (L == layout::nt && m == 1) {
     kernels::gemv(context.stream(), a, b, epilogue);
-  } else if (L == layout::nn && m == 1) {
-    kernels::gemv_transposed(context.stream(), a, b, epilogue);
+  } else if (L == layout::nt && n == 1) {
+    kernels::gemv(context.stream(), b, a, kernels::transposed_epilogue<Epilogue>{epilogue});
+  } else if (L != layout::nt && m == 1) {
+    kernels::combine_rows(context.stream(), b, kernels::as_vector(a), epilogue);
   } else {
     kernels::gemm<L>(context.stream(), a, b, epilogue);
   }
