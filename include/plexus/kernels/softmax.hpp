@@ -3,6 +3,7 @@
 
 #include <plexus/core/context.hpp>
 #include <plexus/core/for_each.hpp>
+#include <plexus/core/view.hpp>
 
 #include <cmath>
 

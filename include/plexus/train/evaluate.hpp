@@ -1,6 +1,7 @@
 // How good a network is on a data set.
 #pragma once
 
+#include <plexus/network.hpp>
 #include <plexus/train/device_dataset.hpp>
 
 #include <algorithm>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plexus/core/stream.hpp>
+#include <plexus/network.hpp>
 #include <plexus/train/device_dataset.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
