@@ -40,7 +40,7 @@ struct cudaDeviceProp {
   std::size_t reservedSharedMemPerBlock;
 };
 
-enum cudaDeviceAttr {
+enum cudaDeviceAttr : int {
   cudaDevAttrMaxThreadsPerBlock = 1,
   cudaDevAttrMaxBlockDimX = 2,
   cudaDevAttrMaxBlockDimY = 3,

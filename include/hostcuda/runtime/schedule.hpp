@@ -41,7 +41,7 @@ using cudaEvent_t = handle::event*;
 
 inline constexpr cudaStream_t cudaStreamLegacy = nullptr;
 
-enum cudaStreamCaptureMode {
+enum cudaStreamCaptureMode : int {
   cudaStreamCaptureModeGlobal = 0,
   cudaStreamCaptureModeThreadLocal = 1,
   cudaStreamCaptureModeRelaxed = 2,
