@@ -151,8 +151,9 @@ TEST_CASE("a PNG file holds the picture's pixels") {
   const temporary_folder folder;
   const int channels = GENERATE(1, 3);
   px::picture image(7, 5, channels);
-  for (std::size_t i = 0; i < image.pixels.size(); ++i)
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) {
     image.pixels[i] = static_cast<std::uint8_t>(i * i * 37 + i);
+  }
   px::save_png(image, folder / "image.png");
   CHECK(decode_png(read_file(folder / "image.png"), 7, 5, static_cast<std::uint32_t>(channels)) ==
         image.pixels);

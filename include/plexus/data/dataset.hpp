@@ -44,8 +44,9 @@ struct dataset {
   }
 
   void validate_sizes() const {
-    if (features <= 0)
+    if (features <= 0) {
       refuse("features is " + std::to_string(features), "set it to the number of values in a sample");
+    }
     if (outputs <= 0) {
       refuse("outputs is " + std::to_string(outputs),
              "set it to the number of classes or to the width of a target");
@@ -58,8 +59,9 @@ struct dataset {
              "give size × features values");
     }
     const std::size_t samples = inputs.size() / width;
-    if (samples > INT_MAX)
+    if (samples > INT_MAX) {
       refuse(std::to_string(samples) + " samples are more than an int counts", "split the set");
+    }
     if (labels.empty() == targets.empty()) {
       refuse(labels.empty() ? "it has neither labels nor targets" : "it has both labels and targets",
              "give exactly one of the two");

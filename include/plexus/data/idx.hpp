@@ -14,7 +14,6 @@
 #include <filesystem>
 #include <new>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,15 +36,16 @@ namespace idx {
 // Undoes gzip where the bytes begin with its mark, and passes them on where not.
 class unzipped_source {
  public:
-  // Deflate cannot pack more than this into one byte (zlib's technical details): what claims more is a lie.
+  // Deflate packs no more bytes than this into one (zlib.net/zlib_tech.html): what claims more is a lie.
   static constexpr std::uint64_t largest_ratio = 1032;
 
   explicit unzipped_source(byte_source& packed) : packed_(packed) {
     refill();
     zipped_ = available() >= 2 && chunk_[0] == std::byte{0x1f} && chunk_[1] == std::byte{0x8b};
     constexpr int gzip_only = 15 + 16;
-    if (zipped_ && ::inflateInit2(&stream_, gzip_only) != Z_OK)
+    if (zipped_ && ::inflateInit2(&stream_, gzip_only) != Z_OK) {
       packed_.refuse("zlib does not start", "free memory");
+    }
   }
   unzipped_source(const unzipped_source&) = delete;
   unzipped_source& operator=(const unzipped_source&) = delete;
@@ -129,8 +129,9 @@ class unzipped_source {
 
 inline std::string hexadecimal(std::uint32_t value) {
   std::string text = "0x00000000";
-  for (std::size_t digit = text.size(); value != 0; value /= 16)
+  for (std::size_t digit = text.size(); value != 0; value /= 16) {
     text[--digit] = "0123456789abcdef"[value % 16];
+  }
   return text;
 }
 
@@ -202,7 +203,8 @@ class reader {
   template <class T>
   void read_values_as(idx_array& array) {
     const auto count = checked_product(array.shape);
-    const std::uint64_t room = source_.size_limit() - position_;
+    const std::uint64_t limit = source_.size_limit();
+    const std::uint64_t room = limit - std::min(limit, position_);
     if (!count || *count > room / sizeof(T)) {
       packed_.refuse("its header claims " + shape_text(array.shape) + " values of " +
                          std::to_string(sizeof(T)) + " bytes, and its " + std::to_string(packed_.size()) +
@@ -230,8 +232,9 @@ class reader {
           "fetch the file again");
     }
     if constexpr (sizeof(T) > 1 && std::endian::native == std::endian::little) {
-      for (std::size_t i = 0; i < bytes.size(); i += sizeof(T))
+      for (std::size_t i = 0; i < bytes.size(); i += sizeof(T)) {
         std::ranges::reverse(bytes.subspan(i, sizeof(T)));
+      }
     }
   }
 
@@ -273,8 +276,9 @@ inline dataset load_idx(const std::filesystem::path& images_path, const std::fil
   const auto& numbers = std::get<std::vector<std::uint8_t>>(labels.values);
 
   const std::string pairing = "pairing the images of " + quoted(images_path) + " with labels";
-  if (pixels.empty())
+  if (pixels.empty()) {
     throw error(pairing, "there are none (" + idx::shape_text(images.shape) + ")", "give images");
+  }
   if (images.shape[0] != numbers.size()) {
     throw error(pairing,
                 std::to_string(images.shape[0]) + " images but " + std::to_string(numbers.size()) +

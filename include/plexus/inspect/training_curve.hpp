@@ -188,8 +188,9 @@ std::vector<curve> curves_of(const history& past, double factor, Training traini
   curve of_validation{"validation", {232, 119, 34}, {}};
   constexpr double largest = 1e30;  // a loss beyond it has diverged and would flatten the rest
   const auto add = [&](curve& to, int epoch, std::optional<double> value) {
-    if (value && std::abs(*value) <= largest)
+    if (value && std::abs(*value) <= largest) {
       to.points.push_back({static_cast<double>(epoch), *value * factor});
+    }
   };
   for (const epoch_record& epoch : past.epochs) {
     add(of_training, epoch.epoch, epoch.*training);

@@ -12,7 +12,6 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -153,7 +152,7 @@ class atomic_file {
     }
     if (!target_.has_filename()) refuse("the path ends in a slash", "give the name of a file");
     create_temporary();
-    if (replaces && ::fchmod(file_.get(), old.st_mode & 07777) != 0) fail(errno);
+    if (replaces) ::fchmod(file_.get(), old.st_mode & 07777);  // where the file system has permissions
   }
 
   atomic_file(const atomic_file&) = delete;

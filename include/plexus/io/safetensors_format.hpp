@@ -54,11 +54,11 @@ inline std::optional<unsigned> bits_of(std::string_view dtype) {
     std::string_view name;
     unsigned bits;
   };
-  static constexpr known_dtype known[] = {{"F64", 64},    {"F32", 32},    {"F16", 16},    {"BF16", 16},
-                                          {"I64", 64},    {"U64", 64},    {"I32", 32},    {"U32", 32},
-                                          {"I16", 16},    {"U16", 16},    {"I8", 8},      {"U8", 8},
-                                          {"BOOL", 8},    {"C64", 64},    {"F8_E4M3", 8}, {"F8_E5M2", 8},
-                                          {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}};
+  static constexpr known_dtype known[] = {
+      {"F64", 64},        {"F32", 32},    {"F16", 16},    {"BF16", 16},   {"I64", 64},    {"U64", 64},
+      {"I32", 32},        {"U32", 32},    {"I16", 16},    {"U16", 16},    {"I8", 8},      {"U8", 8},
+      {"BOOL", 8},        {"C64", 64},    {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+      {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}};
   for (const auto& [name, bits] : known) {
     if (name == dtype) return bits;
   }
@@ -167,8 +167,9 @@ class header_parser : public nlohmann::json_sax<nlohmann::json> {
       for (const char* field : {"dtype", "shape", "data_offsets"}) {
         if (!keys_.contains(field)) refuse("tensor " + shown(name_) + " has no " + field);
       }
-      if (entries.back().offsets.size() != 2)
+      if (entries.back().offsets.size() != 2) {
         refuse("the data_offsets of tensor " + shown(name_) + " are not two numbers");
+      }
     }
     state_ = state_ == state::in_header ? state::after : state::in_header;
     return true;
@@ -239,8 +240,9 @@ class reader {
       } catch (const std::bad_alloc&) {
         refuse("tensor " + shown(entries_[i].name) + " does not fit in memory", "free memory");
       }
-      if (source_.read(data[i]) < data[i].size())
+      if (source_.read(data[i]) < data[i].size()) {
         refuse("it was cut short while it was read", "read it again");
+      }
     }
     return data;
   }
@@ -354,13 +356,15 @@ inline std::string header(const std::vector<const stored_tensor*>& tensors,
   std::uint64_t end = 0;
   for (const stored_tensor* tensor : tensors) {
     const std::string name = "tensor " + shown(tensor->name);
-    if (tensor->name == metadata_key)
+    if (tensor->name == metadata_key) {
       file.refuse(name + " has the name of the metadata", "give it another name");
+    }
     if (json.contains(tensor->name)) file.refuse(name + " is there twice", "give each tensor its own name");
     const auto bits = bits_of(tensor->dtype);
-    if (!bits)
+    if (!bits) {
       file.refuse(name + " has the unknown dtype " + shown(tensor->dtype),
                   "use one of the format's, like F32");
+    }
     if (bytes_of(tensor->shape, *bits) != tensor->data.size()) {
       file.refuse(name + " has " + std::to_string(tensor->data.size()) + " bytes, which is not the size of " +
                       tensor->dtype + " " + shape_text(tensor->shape),
@@ -376,8 +380,9 @@ inline std::string header(const std::vector<const stored_tensor*>& tensors,
     file.refuse("a name or the metadata is not UTF-8", "use UTF-8");
   }
   text.append((8 - text.size() % 8) % 8, ' ');
-  if (text.size() > longest_header)
+  if (text.size() > longest_header) {
     file.refuse("its header would be larger than 100 MB", "write fewer tensors");
+  }
   const auto prefix = std::bit_cast<std::array<char, 8>>(static_cast<std::uint64_t>(text.size()));
   return std::string(prefix.begin(), prefix.end()) + text;
 }
