@@ -1,0 +1,528 @@
+// Runs the threads of one block, on the OS thread that calls.
+//
+// Threads are started optimistically: one after the other on the same fiber, as plain calls of the kernel.
+// Only when one must wait (at a barrier, in a warp operation) does it keep its fiber, and the next thread
+// gets another. A thread goes on when the last that it waits for has come. Under the race checker each thread
+// keeps to a fiber of its own, since to ThreadSanitizer a fiber is a thread, and its stack is that thread's.
+#pragma once
+
+#include <hostcuda/builtins/variables.hpp>
+#include <hostcuda/engine/fiber.hpp>
+#include <hostcuda/engine/grid.hpp>
+#include <hostcuda/engine/thread_set.hpp>
+
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace hostcuda::detail {
+
+// Where in the source a barrier stands.
+struct source_line {
+  const char* file = nullptr;
+  int line = 0;
+  static constexpr source_line here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+  bool operator==(const source_line& other) const {
+    return line == other.line && (file == other.file || std::strcmp(file, other.file) == 0);
+  }
+  std::string text() const {
+    const char* name = std::strrchr(file, '/');
+    return std::string(name == nullptr ? file : name + 1) + ":" + std::to_string(line);
+  }
+};
+
+// What the threads of a block learn from a barrier.
+struct barrier_count {
+  unsigned threads = 0;  // that took part
+  unsigned true_ones = 0;
+};
+
+class block_runner {
+ public:
+  explicit block_runner(std::size_t stack_bytes) : stack_bytes_(stack_bytes) {}
+  block_runner(const block_runner&) = delete;
+  block_runner& operator=(const block_runner&) = delete;
+  ~block_runner();
+
+  // Runs block `number` of the grid to its end.
+  HOSTCUDA_UNSEEN void run(grid& launch, std::size_t number);
+
+  // ---- For the current thread of the block that runs
+
+  HOSTCUDA_UNSEEN barrier_count barrier(bool predicate, source_line where);
+
+  // Waits for the lanes of `mask`. True for the one lane that must then do the operation and call
+  // finish_in_warp().
+  HOSTCUDA_UNSEEN bool meet_in_warp(std::uint32_t mask, void* argument, const void* kind,
+                                    const char* operation);
+  // What a lane of `mask` brought; null for one that has returned from the kernel or never was.
+  HOSTCUDA_UNSEEN void* argument_of(std::uint32_t mask, unsigned lane);
+  HOSTCUDA_UNSEEN void finish_in_warp(std::uint32_t mask);
+
+  HOSTCUDA_UNSEEN unsigned lane() const { return current_ % warp_lanes; }
+  HOSTCUDA_UNSEEN void* dynamic_shared() const { return shared_; }
+
+ private:
+  static constexpr unsigned none = ~0u;
+
+  // A lane that waits for others of its warp.
+  struct warp_wait {
+    std::uint32_t mask = 0;
+    const void* kind = nullptr;  // lanes meet in the same operation only
+    const char* operation = nullptr;
+    void* argument = nullptr;
+    order_point arrived, released;
+  };
+  struct warp_state {
+    std::uint32_t alive = 0;
+    std::uint32_t at_barrier = 0;
+    std::uint32_t waiting = 0;
+    std::uint32_t leads = 0;  // lanes that must do the operation when they go on
+    warp_wait lanes[warp_lanes];
+  };
+
+  HOSTCUDA_UNSEEN void prepare(grid& launch, std::size_t number);
+  HOSTCUDA_UNSEEN void prepare_index(dim3 shape);
+  void prepare_fibers();
+  void prepare_shared(std::size_t bytes);
+
+  HOSTCUDA_UNSEEN unsigned pick();
+  HOSTCUDA_UNSEEN void begin(unsigned thread);
+  HOSTCUDA_UNSEEN context& context_of(unsigned thread);
+  HOSTCUDA_UNSEEN void hand_over(unsigned next);
+  HOSTCUDA_UNSEEN void suspend();
+  HOSTCUDA_UNSEEN void run_current();
+  HOSTCUDA_UNSEEN void finish_current();
+  HOSTCUDA_UNSEEN void complete_barrier();
+  HOSTCUDA_UNSEEN static bool has_met(const warp_state& warp, std::uint32_t mask, const void* kind);
+  HOSTCUDA_UNSEEN void appoint_leaders(unsigned warp_number);
+  HOSTCUDA_UNSEEN void abandon();
+  HOSTCUDA_UNSEEN void fail_current(cudaError_t error, const std::string& what);
+  HOSTCUDA_UNSEEN void report_standstill();
+  HOSTCUDA_UNSEEN static void fiber_main(boost::context::detail::transfer_t transfer);
+  void add_fiber();
+
+  HOSTCUDA_UNSEEN warp_state& current_warp() { return warps_[current_ / warp_lanes]; }
+  HOSTCUDA_UNSEEN std::uint32_t current_bit() const { return 1u << current_ % warp_lanes; }
+
+  // The block that runs. No containers here: their functions, unlike ours, would be seen by the race checker.
+  grid* launch_ = nullptr;
+  unsigned threads_ = 0;
+  unsigned warp_count_ = 0;
+  unsigned alive_ = 0;
+  unsigned current_ = 0;
+  thread_set runnable_;  // not started yet, or free to go on
+  bool abandoned_ = false;
+  std::uint64_t random_ = 0;
+  warp_state warps_[most_warps];
+
+  // Its barrier
+  unsigned arrived_ = 0;
+  unsigned true_ones_ = 0;
+  source_line line_;
+  barrier_count result_;
+  unsigned generation_ = 0;
+  order_point
+      passed_[2];  // by generation: what comes after a barrier is not before what comes after the next
+
+  // Fibers
+  std::size_t stack_bytes_;
+  context main_;
+  context* running_ = nullptr;
+  unsigned fiber_count_ = 0;
+  unsigned idle_count_ = 0;
+  fiber* fibers_[most_threads] = {};
+  context* idle_[most_threads] = {};
+  context* parked_[most_threads] = {};  // where a waiting thread is; null: not started
+
+  // Kept from block to block
+  uint3 index_[most_threads] = {};
+  uint3 index_shape_{0, 0, 0};
+  unsigned char* shared_ = nullptr;  // dynamic shared memory
+  std::size_t shared_capacity_ = 0;
+  unsigned block_parity_ = 0;
+  order_point block_done_[2];  // blocks on one OS thread use the same shared memory, one after the other
+};
+
+// ---- The OS thread's runner
+
+inline constinit thread_local block_runner* this_runner = nullptr;
+
+inline block_runner& runner() {
+  // An OS thread may still launch kernels while it ends: then it gets another runner, which is never given
+  // up.
+  struct owner {
+    ~owner() { delete std::exchange(this_runner, nullptr); }
+  };
+  if (this_runner == nullptr) {
+    static thread_local owner at_thread_end;
+    static_cast<void>(at_thread_end);
+    this_runner = new block_runner(static_cast<std::size_t>(settings().stack_kilobytes) * 1024);
+  }
+  return *this_runner;
+}
+
+HOSTCUDA_UNSEEN inline bool in_kernel() { return blockDim.x != 0; }
+
+// The runner, for a function that only a kernel may call.
+HOSTCUDA_UNSEEN inline block_runner& kernel_runner(const char* function) {
+  if (!in_kernel()) [[unlikely]] {
+    throw kernel_fault{cudaErrorLaunchFailure, std::string(function) + " was called outside a kernel"};
+  }
+  return *this_runner;
+}
+
+// ---- A block from begin to end
+
+inline block_runner::~block_runner() {
+  for (unsigned i = 0; i < fiber_count_; ++i) delete fibers_[i];
+  if (shared_ != nullptr) allow_bytes(shared_, shared_capacity_);
+  std::free(shared_);
+}
+
+inline void block_runner::run(grid& launch, std::size_t number) {
+  prepare(launch, number);
+  unsigned next = pick();
+  while (next != none) {
+    running_ = &main_;
+    hand_over(next);
+    if (alive_ == 0) break;
+    report_standstill();
+    next = pick();
+  }
+  block_parity_ ^= 1u;
+  blockDim = dim3(0, 0, 0);
+}
+
+inline void block_runner::prepare(grid& launch, std::size_t number) {
+  launch_ = &launch;
+  threads_ = launch.block.x * launch.block.y * launch.block.z;
+  warp_count_ = (threads_ + warp_lanes - 1) / warp_lanes;
+  prepare_index(launch.block);
+  prepare_fibers();
+  prepare_shared(launch.shared_bytes);
+  const std::size_t row = number / launch.size.x;
+  blockIdx = {static_cast<unsigned>(number % launch.size.x), static_cast<unsigned>(row % launch.size.y),
+              static_cast<unsigned>(row / launch.size.y)};
+  blockDim = launch.block;
+  gridDim = launch.size;
+  alive_ = threads_;
+  arrived_ = 0;
+  true_ones_ = 0;
+  abandoned_ = false;
+  random_ = launch.seed + number * 0x9e3779b97f4a7c15u;
+  for (unsigned w = 0; w < warp_count_; ++w) {
+    const unsigned lanes = threads_ - w * warp_lanes;
+    warp_state& warp = warps_[w];
+    warp.alive = lanes >= warp_lanes ? ~0u : (1u << lanes) - 1;
+    warp.waiting = warp.leads = warp.at_barrier = 0;
+    runnable_.add(w, warp.alive);
+  }
+}
+
+inline void block_runner::prepare_index(dim3 shape) {
+  if (shape.x == index_shape_.x && shape.y == index_shape_.y && shape.z == index_shape_.z) return;
+  index_shape_ = shape;
+  unsigned thread = 0;
+  for (unsigned z = 0; z < shape.z; ++z) {
+    for (unsigned y = 0; y < shape.y; ++y) {
+      for (unsigned x = 0; x < shape.x; ++x) index_[thread++] = {x, y, z};
+    }
+  }
+}
+
+// Under the race checker all fibers are made here: a fiber knows what the one that made it knew.
+inline void block_runner::prepare_fibers() {
+  if constexpr (race_check) {
+    while (fiber_count_ < threads_) add_fiber();
+    idle_count_ = 0;
+  } else if (fiber_count_ == 0) {
+    add_fiber();
+  }
+}
+
+inline void block_runner::add_fiber() {
+  fiber* added = new fiber(stack_bytes_, fiber_main, fiber_count_);
+  fibers_[fiber_count_++] = added;
+  idle_[idle_count_++] = added;
+}
+
+// Dynamic shared memory begins as NaN, as a GPU's begins as anything; what lies behind it is not to be
+// touched.
+inline void block_runner::prepare_shared(std::size_t bytes) {
+  constexpr std::size_t alignment = 1024;
+  if (shared_ != nullptr) allow_bytes(shared_, shared_capacity_);
+  if (bytes > shared_capacity_) {
+    std::free(shared_);
+    shared_capacity_ = (bytes + alignment - 1) / alignment * alignment;
+    shared_ = static_cast<unsigned char*>(std::aligned_alloc(alignment, shared_capacity_));
+    if (shared_ == nullptr) {
+      shared_capacity_ = 0;
+      throw kernel_fault{cudaErrorLaunchOutOfResources, "no memory is left for the block's shared memory"};
+    }
+  }
+  if (shared_ == nullptr) return;
+  [[maybe_unused]] const unseen_writes while_filling;
+  std::memset(shared_, 0xff, bytes);
+  forbid_bytes(shared_ + bytes, shared_capacity_ - bytes);
+}
+
+// ---- From thread to thread
+
+inline unsigned block_runner::pick() {
+  if (runnable_.empty()) return none;
+  unsigned thread = 0;
+  switch (launch_->order) {
+    case thread_order::forward:
+      thread = runnable_.lowest();
+      break;
+    case thread_order::reverse:
+      thread = runnable_.highest();
+      break;
+    case thread_order::shuffled:
+      thread = runnable_.chosen_by(next_random(random_));
+      break;
+  }
+  runnable_.remove(thread);
+  return thread;
+}
+
+inline void block_runner::begin(unsigned thread) {
+  current_ = thread;
+  threadIdx = index_[thread];
+}
+
+// Where `thread` goes on, or starts.
+inline context& block_runner::context_of(unsigned thread) {
+  if (context* waiting = parked_[thread]; waiting != nullptr) {
+    parked_[thread] = nullptr;
+    return *waiting;
+  }
+  if constexpr (race_check) return *fibers_[thread];
+  if (idle_count_ == 0) {
+    try {
+      add_fiber();
+    } catch (...) {
+      runnable_.add(thread / warp_lanes, 1u << thread % warp_lanes);
+      throw;
+    }
+  }
+  return *idle_[--idle_count_];
+}
+
+// Leaves the running context for that of `next`, or for the main one, until someone comes back to it.
+inline void block_runner::hand_over(unsigned next) {
+  context& here = *running_;
+  context& there = next == none ? main_ : context_of(next);
+  if (next != none) begin(next);
+  running_ = &there;
+  jump(here, there);
+}
+
+// The current thread waits until it is runnable and its turn comes.
+inline void block_runner::suspend() {
+  const unsigned self = current_;
+  const unsigned next = pick();
+  if (next != self) {
+    parked_[self] = running_;
+    hand_over(next);
+  }
+  if (abandoned_) throw block_abandoned{};
+}
+
+inline void block_runner::fiber_main(boost::context::detail::transfer_t transfer) {
+  block_runner& self = *this_runner;
+  context& here = *self.running_;
+  arrive(here, transfer);
+  for (;;) {
+    self.run_current();
+    self.finish_current();
+    const unsigned next = self.pick();
+    if (next != none && self.parked_[next] == nullptr && !race_check) {
+      self.begin(next);
+      continue;
+    }
+    if constexpr (!race_check) self.idle_[self.idle_count_++] = &here;
+    self.hand_over(next);
+  }
+}
+
+inline void block_runner::run_current() {
+  if (abandoned_) return;
+  launch_->start.acquire();
+  block_done_[block_parity_ ^ 1u].acquire();
+  try {
+    launch_->run_thread(launch_->call);
+  } catch (const block_abandoned&) {
+  } catch (const kernel_fault& fault) {
+    fail_current(fault.error, fault.text);
+  } catch (const std::exception& error) {
+    fail_current(cudaErrorLaunchFailure, std::string("an exception left the kernel: ") + error.what());
+  } catch (...) {
+    fail_current(cudaErrorLaunchFailure, "an exception left the kernel");
+  }
+  block_done_[block_parity_].release();
+  launch_->finish.release();
+}
+
+// A thread that has returned counts no longer: whoever waited for it alone may go on.
+inline void block_runner::finish_current() {
+  parked_[current_] = nullptr;
+  warp_state& warp = current_warp();
+  warp.alive &= ~current_bit();
+  --alive_;
+  if (abandoned_) return;
+  if (arrived_ != 0 && arrived_ == alive_) complete_barrier();
+  if (warp.waiting != 0) appoint_leaders(current_ / warp_lanes);
+}
+
+// ---- Barriers
+
+inline barrier_count block_runner::barrier(bool predicate, source_line where) {
+  if (arrived_ == 0) {
+    line_ = where;
+  } else if (!(line_ == where)) [[unlikely]] {
+    throw kernel_fault{cudaErrorLaunchFailure,
+                       "the barrier at " + where.text() + " was reached while " + std::to_string(arrived_) +
+                           " threads of the block wait at the one at " + line_.text() +
+                           "; all threads of a block must reach the same one"};
+  }
+  order_point& passed = passed_[generation_ & 1u];
+  passed.release();
+  true_ones_ += predicate ? 1 : 0;
+  current_warp().at_barrier |= current_bit();
+  if (++arrived_ == alive_) complete_barrier();
+  suspend();
+  passed.acquire();
+  return result_;
+}
+
+inline void block_runner::complete_barrier() {
+  result_ = {arrived_, true_ones_};
+  arrived_ = 0;
+  true_ones_ = 0;
+  ++generation_;
+  for (unsigned w = 0; w < warp_count_; ++w) {
+    runnable_.add(w, warps_[w].at_barrier);
+    warps_[w].at_barrier = 0;
+  }
+}
+
+// ---- Warp operations
+
+inline bool block_runner::meet_in_warp(std::uint32_t mask, void* argument, const void* kind,
+                                       const char* operation) {
+  warp_state& warp = current_warp();
+  warp_wait& mine = warp.lanes[lane()];
+  if ((mask & current_bit()) == 0) [[unlikely]] {
+    throw kernel_fault{
+        cudaErrorLaunchFailure,
+        std::string(operation) + " was called by a lane that is not in its mask " + hexadecimal(mask)};
+  }
+  mine.mask = mask;
+  mine.kind = kind;
+  mine.operation = operation;
+  mine.argument = argument;
+  mine.arrived.release();
+  warp.waiting |= current_bit();
+  bool leads = has_met(warp, mask, kind);
+  if (!leads) {
+    suspend();
+    leads = (warp.leads & current_bit()) != 0;
+    warp.leads &= ~current_bit();
+    mine.released.acquire();
+  }
+  return leads;
+}
+
+inline bool block_runner::has_met(const warp_state& warp, std::uint32_t mask, const void* kind) {
+  const std::uint32_t needed = mask & warp.alive;
+  if ((warp.waiting & needed) != needed) return false;
+  for (std::uint32_t rest = needed; rest != 0; rest &= rest - 1) {
+    const warp_wait& one = warp.lanes[std::countr_zero(rest)];
+    if (one.mask != mask || one.kind != kind) return false;
+  }
+  return true;
+}
+
+inline void* block_runner::argument_of(std::uint32_t mask, unsigned lane) {
+  warp_state& warp = current_warp();
+  if ((mask & warp.waiting & 1u << lane) == 0) return nullptr;
+  warp.lanes[lane].arrived.acquire();
+  return warp.lanes[lane].argument;
+}
+
+inline void block_runner::finish_in_warp(std::uint32_t mask) {
+  warp_state& warp = current_warp();
+  const std::uint32_t met = mask & warp.waiting;
+  for (std::uint32_t rest = met; rest != 0; rest &= rest - 1)
+    warp.lanes[std::countr_zero(rest)].released.release();
+  warp.waiting &= ~met;
+  runnable_.add(current_ / warp_lanes, met);
+  suspend();
+}
+
+// After a lane has returned: groups that waited for it alone.
+inline void block_runner::appoint_leaders(unsigned warp_number) {
+  warp_state& warp = warps_[warp_number];
+  std::uint32_t rest = warp.waiting;
+  while (rest != 0) {
+    const auto lane = static_cast<unsigned>(std::countr_zero(rest));
+    const warp_wait& one = warp.lanes[lane];
+    if (has_met(warp, one.mask, one.kind)) {
+      warp.leads |= 1u << lane;
+      runnable_.add(warp_number, 1u << lane);
+    }
+    rest &= ~(one.mask | 1u << lane);
+  }
+}
+
+// ---- Faults
+
+inline void block_runner::fail_current(cudaError_t error, const std::string& what) {
+  launch_->fail(error, "block " + to_text(blockIdx) + ", thread " + to_text(threadIdx), what);
+  abandon();
+}
+
+// Every waiting thread goes on, to leave its kernel by an exception.
+inline void block_runner::abandon() {
+  if (abandoned_) return;
+  abandoned_ = true;
+  for (unsigned w = 0; w < warp_count_; ++w) {
+    runnable_.add(w, warps_[w].at_barrier | warps_[w].waiting);
+  }
+}
+
+// No thread can go on: says who waits for what.
+inline void block_runner::report_standstill() {
+  std::string text = "no thread can go on";
+  for (unsigned w = 0; w < warp_count_; ++w) {
+    const warp_state& warp = warps_[w];
+    if (warp.at_barrier != 0) {
+      text += "\n  warp " + std::to_string(w) + ", lanes " + hexadecimal(warp.at_barrier) + ", from thread " +
+              to_text(index_[w * warp_lanes + static_cast<unsigned>(std::countr_zero(warp.at_barrier))]) +
+              ": wait at the barrier at " + line_.text();
+    }
+    for (std::uint32_t rest = warp.waiting; rest != 0;) {
+      const auto first = static_cast<unsigned>(std::countr_zero(rest));
+      const warp_wait& wait = warp.lanes[first];
+      std::uint32_t group = 0;
+      for (std::uint32_t others = rest; others != 0; others &= others - 1) {
+        const warp_wait& other = warp.lanes[std::countr_zero(others)];
+        if (other.mask == wait.mask && other.kind == wait.kind) group |= others & (~others + 1);
+      }
+      rest &= ~group;
+      text += "\n  warp " + std::to_string(w) + ", lanes " + hexadecimal(group) + ", from thread " +
+              to_text(index_[w * warp_lanes + first]) + ": wait in " + wait.operation + " for lanes " +
+              hexadecimal(wait.mask & warp.alive & ~group);
+    }
+  }
+  launch_->fail(cudaErrorLaunchTimeout, "block " + to_text(blockIdx), text);
+  abandon();
+}
+
+}  // namespace hostcuda::detail
