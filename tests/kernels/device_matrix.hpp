@@ -10,7 +10,7 @@
 #include <random>
 #include <vector>
 
-namespace kernel_test {
+namespace plexus::kernel_test {
 
 using generator = std::mt19937;
 
@@ -36,26 +36,26 @@ class device_matrix {
         ld_(cols + where.slack),
         first_(guard + static_cast<std::size_t>(where.offset)),
         memory_(first_ + static_cast<std::size_t>(rows) * static_cast<std::size_t>(ld_) + guard, poison()),
-        device_(plexus::to_device(nullptr, memory_)) {}
+        device_(to_device(nullptr, memory_)) {}
 
   static device_matrix random(generator& random, int rows, int cols, placement where) {
     device_matrix result(rows, cols, where);
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < cols; ++j) result.memory_[result.index(i, j)] = random_float(random);
     }
-    plexus::copy_to_device<float>(nullptr, result.device_.data(), result.memory_);
-    plexus::check(cudaStreamSynchronize(nullptr), "uploading a test matrix");
+    copy_to_device<float>(nullptr, result.device_.data(), result.memory_);
+    check(cudaStreamSynchronize(nullptr), "uploading a test matrix");
     return result;
   }
 
   int rows() const { return rows_; }
   int cols() const { return cols_; }
-  plexus::matrix_view<float> view() const { return {device_.data() + first_, rows_, cols_, ld_}; }
+  matrix_view<float> view() const { return {device_.data() + first_, rows_, cols_, ld_}; }
 
   // The host's copy: what was uploaded, or what download() brought.
   float operator()(int i, int j) const { return memory_[index(i, j)]; }
 
-  void download(cudaStream_t stream) { plexus::copy_to_host<float>(stream, memory_, device_.data()); }
+  void download(cudaStream_t stream) { copy_to_host<float>(stream, memory_, device_.data()); }
 
   // Whether everything that is not an element still holds the bits it was poisoned with.
   bool guards_intact() const {
@@ -79,7 +79,7 @@ class device_matrix {
   int rows_, cols_, ld_;
   std::size_t first_;
   std::vector<float> memory_;
-  plexus::buffer<float> device_;
+  buffer<float> device_;
 };
 
 // The bits of all elements, to compare two runs.
@@ -91,4 +91,4 @@ inline std::vector<std::uint32_t> bits(const device_matrix& x) {
   return result;
 }
 
-}  // namespace kernel_test
+}  // namespace plexus::kernel_test

@@ -9,7 +9,7 @@
 
 namespace {
 
-using namespace kernel_test;
+using namespace plexus::kernel_test;
 using plexus::layout;
 namespace kernels = plexus::kernels;
 
@@ -23,12 +23,12 @@ struct product {
   shape size;
   device_matrix a, b;
 
-  product(generator& random, shape size, placement where_a, placement where_b)
-      : size(size),
-        a(L == layout::tn ? device_matrix::random(random, size.k, size.m, where_a)
-                          : device_matrix::random(random, size.m, size.k, where_a)),
-        b(L == layout::nt ? device_matrix::random(random, size.n, size.k, where_b)
-                          : device_matrix::random(random, size.k, size.n, where_b)) {}
+  product(generator& random, shape of, placement where_a, placement where_b)
+      : size(of),
+        a(L == layout::tn ? device_matrix::random(random, of.k, of.m, where_a)
+                          : device_matrix::random(random, of.m, of.k, where_a)),
+        b(L == layout::nt ? device_matrix::random(random, of.n, of.k, where_b)
+                          : device_matrix::random(random, of.k, of.n, where_b)) {}
 
   double operator()(int i, int j) const {
     double sum = 0;

@@ -11,7 +11,7 @@
 
 namespace {
 
-using namespace kernel_test;
+using namespace plexus::kernel_test;
 
 enum class path { picked, kernel };
 
