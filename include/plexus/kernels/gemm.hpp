@@ -246,17 +246,18 @@ void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<co
 }
 
 // Large tiles read shared memory and the operands least; small ones make blocks enough to fill a device where the
-// product is too small for that.
+// product is too small for that. A CPU is filled by any, so that only one need be compiled there.
 template <layout L, class Epilogue>
 void gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {
-  constexpr long long blocks_to_fill_a_device = 64;
-  const long long large_blocks = static_cast<long long>(divide_up(epilogue.c.rows, large_gemm_tile::block_m)) *
-                                 divide_up(epilogue.c.cols, large_gemm_tile::block_n);
-  if (large_blocks >= blocks_to_fill_a_device) {
-    launch_gemm<L, large_gemm_tile>(stream, a, b, epilogue);
-  } else {
-    launch_gemm<L, small_gemm_tile>(stream, a, b, epilogue);
+  if constexpr (!platform::on_cpu) {
+    constexpr long long blocks_to_fill_a_device = 64;
+    const long long large_blocks = static_cast<long long>(divide_up(epilogue.c.rows, large_gemm_tile::block_m)) *
+                                   divide_up(epilogue.c.cols, large_gemm_tile::block_n);
+    if (large_blocks >= blocks_to_fill_a_device) {
+      return launch_gemm<L, large_gemm_tile>(stream, a, b, epilogue);
+    }
   }
+  launch_gemm<L, small_gemm_tile>(stream, a, b, epilogue);
 }
 
 }  // namespace kernels
