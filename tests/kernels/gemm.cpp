@@ -203,6 +203,8 @@ TEST_CASE("gemm: every layout, way and epilogue, at a shape that no tile divides
       for (const epilogue_kind kind : epilogue_kinds) {
         require_product(context, random, l, way, {37, 41, 29}, kind, {{3, 1}, {0, 2}, {5, 3}});
         require_product(context, random, l, way, {36, 44, 28}, kind, {{4, 0}, {}, {1, 1}});
+        // Aligned rows that do not end with a whole packet.
+        require_product(context, random, l, way, {37, 41, 29}, kind, {{3, 0}, {3, 0}, {}});
       }
     }
   }

@@ -46,8 +46,8 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
   const bool by_vendor = context.policy == gemm_policy::vendor;
   if (by_vendor) vendor::require_available();
   if (m == 0 || n == 0) return;
-  // Below this, setting up tiles or calling a BLAS costs more than the product.
-  constexpr long long direct_multiplications = 2048;
+  // Up to this many multiplications a loop is done before a BLAS has begun, or the threads of a tile.
+  const long long direct_multiplications = by_vendor ? 128 : 2048;
   const bool direct = static_cast<long long>(m) * n * k <= direct_multiplications;
   if (direct) {
     kernels::direct_product<L>(context.stream(), a, b, epilogue);
