@@ -7,6 +7,7 @@
 #pragma once
 
 #include <hostcuda/builtins/variables.hpp>
+#include <hostcuda/engine/fence.hpp>
 #include <hostcuda/engine/fiber.hpp>
 #include <hostcuda/engine/grid.hpp>
 #include <hostcuda/engine/thread_set.hpp>
@@ -90,13 +91,15 @@ class block_runner {
   void prepare_fibers();
   void prepare_shared(std::size_t bytes);
 
-  HOSTCUDA_UNSEEN unsigned pick();
+  [[gnu::always_inline]] HOSTCUDA_UNSEEN unsigned pick();
+  HOSTCUDA_UNSEEN unsigned pick_out_of_order();
   HOSTCUDA_UNSEEN void begin(unsigned thread);
   HOSTCUDA_UNSEEN context& context_of(unsigned thread);
   HOSTCUDA_UNSEEN void hand_over(unsigned next);
   HOSTCUDA_UNSEEN void suspend();
-  HOSTCUDA_UNSEEN void run_current();
-  HOSTCUDA_UNSEEN void finish_current();
+  [[gnu::always_inline]] HOSTCUDA_UNSEEN void run_current();
+  HOSTCUDA_UNSEEN void end_by_exception();
+  [[gnu::always_inline]] HOSTCUDA_UNSEEN void finish_current();
   HOSTCUDA_UNSEEN void complete_barrier();
   HOSTCUDA_UNSEEN static bool has_met(const warp_state& warp, std::uint32_t mask, const void* kind);
   HOSTCUDA_UNSEEN void appoint_leaders(unsigned warp_number);
@@ -273,22 +276,16 @@ inline void block_runner::prepare_shared(std::size_t bytes) {
 
 // ---- From thread to thread
 
+// Takes the thread whose turn it is.
 inline unsigned block_runner::pick() {
   if (runnable_.empty()) return none;
-  unsigned thread = 0;
-  switch (launch_->order) {
-    case thread_order::forward:
-      thread = runnable_.lowest();
-      break;
-    case thread_order::reverse:
-      thread = runnable_.highest();
-      break;
-    case thread_order::shuffled:
-      thread = runnable_.chosen_by(next_random(random_));
-      break;
-  }
+  const unsigned thread = launch_->order == thread_order::forward ? runnable_.lowest() : pick_out_of_order();
   runnable_.remove(thread);
   return thread;
+}
+
+inline unsigned block_runner::pick_out_of_order() {
+  return launch_->order == thread_order::reverse ? runnable_.highest() : runnable_.chosen_by(next_random(random_));
 }
 
 inline void block_runner::begin(unsigned thread) {
@@ -326,11 +323,13 @@ inline void block_runner::hand_over(unsigned next) {
 // The current thread waits until it is runnable and its turn comes.
 inline void block_runner::suspend() {
   const unsigned self = current_;
+  const bool fenced = thread_has_fenced;
   const unsigned next = pick();
   if (next != self) {
     parked_[self] = running_;
     hand_over(next);
   }
+  thread_has_fenced = fenced;
   if (abandoned_) throw block_abandoned{};
 }
 
@@ -355,8 +354,21 @@ inline void block_runner::run_current() {
   if (abandoned_) return;
   launch_->start.acquire();
   block_done_[block_parity_ ^ 1u].acquire();
+  thread_has_fenced = false;
   try {
     launch_->run_thread(launch_->call);
+  } catch (...) {
+    end_by_exception();
+  }
+  block_done_[block_parity_].release();
+  launch_->finish.release();
+}
+
+// In a handler: what left the kernel.
+inline void block_runner::end_by_exception() {
+  parked_[current_] = nullptr;
+  try {
+    throw;
   } catch (const block_abandoned&) {
   } catch (const kernel_fault& fault) {
     fail_current(fault.error, fault.text);
@@ -365,13 +377,10 @@ inline void block_runner::run_current() {
   } catch (...) {
     fail_current(cudaErrorLaunchFailure, "an exception left the kernel");
   }
-  block_done_[block_parity_].release();
-  launch_->finish.release();
 }
 
 // A thread that has returned counts no longer: whoever waited for it alone may go on.
 inline void block_runner::finish_current() {
-  parked_[current_] = nullptr;
   warp_state& warp = current_warp();
   warp.alive &= ~current_bit();
   --alive_;

@@ -11,20 +11,18 @@
 
 namespace hostcuda::detail {
 
+inline constinit thread_local bool thread_has_fenced = false;  // the current CUDA thread, under ThreadSanitizer
+
+HOSTCUDA_UNSEEN inline void fence() {
 #if defined(HOSTCUDA_THREAD_SANITIZER)
-
-inline constinit thread_local bool thread_has_fenced = false;  // of the current CUDA thread
-
-HOSTCUDA_UNSEEN inline void fence() { thread_has_fenced = true; }
-HOSTCUDA_UNSEEN inline std::memory_order atomic_order() {
-  return thread_has_fenced ? std::memory_order_acq_rel : std::memory_order_relaxed;
+  thread_has_fenced = true;
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
 }
 
-#else
-
-inline void fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
-inline constexpr std::memory_order atomic_order() { return std::memory_order_relaxed; }
-
-#endif
+HOSTCUDA_UNSEEN inline std::memory_order atomic_order() {
+  return race_check && thread_has_fenced ? std::memory_order_acq_rel : std::memory_order_relaxed;
+}
 
 }  // namespace hostcuda::detail

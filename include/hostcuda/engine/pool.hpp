@@ -122,12 +122,13 @@ class thread_pool {
   }
 
   void share_job(job& mine) {
+    const std::size_t helpers = mine.places;
     {
       const std::lock_guard lock(mutex_);
       hire(size() - 1);
       jobs_.push_back(&mine);
     }
-    for (std::size_t i = mine.places; i > 0; --i) work_came_.notify_one();
+    for (std::size_t i = helpers; i > 0; --i) work_came_.notify_one();
     mine.work();
     std::unique_lock lock(mutex_);
     std::erase(jobs_, &mine);
