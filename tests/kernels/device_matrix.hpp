@@ -1,5 +1,6 @@
-// Matrices for kernel tests: any leading dimension and alignment, with NaN in every place that is not an element. A
-// kernel that reads beside its operand spreads NaN; one that writes beside its result is caught by `guards_intact`.
+// Matrices for kernel tests: any leading dimension and alignment, with NaN in every place that is not an
+// element. A kernel that reads beside its operand spreads NaN; one that writes beside its result is caught by
+// `guards_intact`.
 #pragma once
 
 #include <plexus/core/buffer.hpp>

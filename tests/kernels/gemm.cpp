@@ -50,10 +50,14 @@ void multiply(plexus::context& context, path way, const product<L>& p, const Epi
   const plexus::matrix_view<const float> b = p.b.view();
   switch (way) {
     case path::native:
-    case path::vendor: return plexus::gemm<L>(context, a, b, epilogue);
-    case path::direct: return kernels::direct_product<L>(context.stream(), a, b, epilogue);
-    case path::small_tile: return kernels::launch_gemm<L, kernels::small_gemm_tile>(context.stream(), a, b, epilogue);
-    case path::large_tile: return kernels::launch_gemm<L, kernels::large_gemm_tile>(context.stream(), a, b, epilogue);
+    case path::vendor:
+      return plexus::gemm<L>(context, a, b, epilogue);
+    case path::direct:
+      return kernels::direct_product<L>(context.stream(), a, b, epilogue);
+    case path::small_tile:
+      return kernels::launch_gemm<L, kernels::small_gemm_tile>(context.stream(), a, b, epilogue);
+    case path::large_tile:
+      return kernels::launch_gemm<L, kernels::large_gemm_tile>(context.stream(), a, b, epilogue);
   }
 }
 
@@ -73,7 +77,8 @@ void require_result(plexus::context& context, device_matrix& c, int k, const Exp
   for (int i = 0; i < c.rows(); ++i) {
     for (int j = 0; j < c.cols(); ++j) {
       const double right = expected(i, j);
-      const double difference = std::abs(static_cast<double>(c(i, j)) - right) / std::max(1.0, std::abs(right));
+      const double difference =
+          std::abs(static_cast<double>(c(i, j)) - right) / std::max(1.0, std::abs(right));
       if (!(difference <= worst)) {  // NaN counts as worst
         worst = difference;
         worst_row = i;
@@ -98,13 +103,13 @@ struct stored_factor {
 };
 
 enum class epilogue_kind { store, accumulate, bias_activation, bias_activation_keep, times_derivative };
-constexpr epilogue_kind epilogue_kinds[] = {epilogue_kind::store, epilogue_kind::accumulate,
-                                            epilogue_kind::bias_activation, epilogue_kind::bias_activation_keep,
-                                            epilogue_kind::times_derivative};
+constexpr epilogue_kind epilogue_kinds[] = {
+    epilogue_kind::store, epilogue_kind::accumulate, epilogue_kind::bias_activation,
+    epilogue_kind::bias_activation_keep, epilogue_kind::times_derivative};
 
 template <layout L>
-void require_epilogue(plexus::context& context, generator& random, path way, const product<L>& p, epilogue_kind kind,
-                      placement where) {
+void require_epilogue(plexus::context& context, generator& random, path way, const product<L>& p,
+                      epilogue_kind kind, placement where) {
   const auto [m, n, k] = p.size;
   device_matrix c(m, n, where);
   switch (kind) {
@@ -116,8 +121,8 @@ void require_epilogue(plexus::context& context, generator& random, path way, con
     case epilogue_kind::accumulate: {
       c = device_matrix::random(random, m, n, where);
       const auto before = [old = bits(c), n = n](int i, int j) {
-        return static_cast<double>(std::bit_cast<float>(old[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) +
-                                                            static_cast<std::size_t>(j)]));
+        return static_cast<double>(std::bit_cast<float>(
+            old[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)]));
       };
       multiply(context, way, p, plexus::accumulate{c.view()});
       require_result(context, c, k, [&](int i, int j) { return before(i, j) + p(i, j); });
@@ -127,12 +132,14 @@ void require_epilogue(plexus::context& context, generator& random, path way, con
       const device_matrix bias = device_matrix::random(random, 1, n, where);
       const float* values = bias.view().data;
       multiply(context, way, p, plexus::bias_activation{c.view(), values, bent_line{}});
-      require_result(context, c, k, [&](int i, int j) { return bent_line_of(p(i, j) + static_cast<double>(bias(0, j))); });
+      require_result(context, c, k,
+                     [&](int i, int j) { return bent_line_of(p(i, j) + static_cast<double>(bias(0, j))); });
       break;
     }
     case epilogue_kind::bias_activation_keep: {
       device_matrix z(m, n, {where.offset, where.slack});
-      multiply(context, way, p, plexus::bias_activation_keep{c.view(), plexus::no_bias_term{}, bent_line{}, z.view()});
+      multiply(context, way, p,
+               plexus::bias_activation_keep{c.view(), plexus::no_bias_term{}, bent_line{}, z.view()});
       require_result(context, z, k, p);
       require_result(context, c, k, [&](int i, int j) { return bent_line_of(p(i, j)); });
       break;
@@ -140,7 +147,8 @@ void require_epilogue(plexus::context& context, generator& random, path way, con
     case epilogue_kind::times_derivative: {
       const device_matrix factors = device_matrix::random(random, m, n, {where.offset, where.slack});
       multiply(context, way, p, plexus::times_derivative{c.view(), stored_factor{factors.view()}});
-      require_result(context, c, k, [&](int i, int j) { return p(i, j) * static_cast<double>(factors(i, j)); });
+      require_result(context, c, k,
+                     [&](int i, int j) { return p(i, j) * static_cast<double>(factors(i, j)); });
       break;
     }
   }
@@ -151,17 +159,21 @@ void require_product(plexus::context& context, generator& random, path way, shap
                      const placement (&where)[3]) {
   INFO("layout " << static_cast<int>(L) << ", path " << static_cast<int>(way) << ", epilogue "
                  << static_cast<int>(kind) << ", m " << size.m << ", n " << size.n << ", k " << size.k);
-  for (const placement& at : where) UNSCOPED_INFO("ld = columns + " << at.slack << ", " << at.offset << " floats past alignment");
+  for (const placement& at : where)
+    UNSCOPED_INFO("ld = columns + " << at.slack << ", " << at.offset << " floats past alignment");
   const product<L> p(random, size, where[0], where[1]);
   require_epilogue(context, random, way, p, kind, where[2]);
 }
 
-void require_product(plexus::context& context, generator& random, layout l, path way, shape size, epilogue_kind kind,
-                     const placement (&where)[3]) {
+void require_product(plexus::context& context, generator& random, layout l, path way, shape size,
+                     epilogue_kind kind, const placement (&where)[3]) {
   switch (l) {
-    case layout::nt: return require_product<layout::nt>(context, random, way, size, kind, where);
-    case layout::nn: return require_product<layout::nn>(context, random, way, size, kind, where);
-    case layout::tn: return require_product<layout::tn>(context, random, way, size, kind, where);
+    case layout::nt:
+      return require_product<layout::nt>(context, random, way, size, kind, where);
+    case layout::nn:
+      return require_product<layout::nn>(context, random, way, size, kind, where);
+    case layout::tn:
+      return require_product<layout::tn>(context, random, way, size, kind, where);
   }
 }
 
@@ -179,8 +191,10 @@ void require_random_products(int count, int largest) {
   generator random(20240531);
   const std::vector<path> ways = paths();
   for (int i = 0; i < count; ++i) {
-    shape size{random_int(random, 1, largest), random_int(random, 1, largest), random_int(random, 1, largest)};
-    if (i % 2 == 0) size = {(size.m + 3) / 4 * 4, (size.n + 3) / 4 * 4, (size.k + 3) / 4 * 4};  // rows of whole packets
+    shape size{random_int(random, 1, largest), random_int(random, 1, largest),
+               random_int(random, 1, largest)};
+    if (i % 2 == 0)
+      size = {(size.m + 3) / 4 * 4, (size.n + 3) / 4 * 4, (size.k + 3) / 4 * 4};  // rows of whole packets
     const placement where[] = {random_placement(random), random_placement(random), random_placement(random)};
     require_product(context, random, layouts[random() % 3], ways[random() % ways.size()], size,
                     epilogue_kinds[random() % 5], where);
@@ -189,11 +203,14 @@ void require_random_products(int count, int largest) {
 
 }  // namespace
 
-TEST_CASE("gemm: random shapes, leading dimensions, alignments and epilogues agree with a product in double") {
+TEST_CASE(
+    "gemm: random shapes, leading dimensions, alignments and epilogues agree with a product in double") {
   require_random_products(150, 50);
 }
 
-TEST_CASE("gemm: random shapes up to 300 agree with a product in double", "[slow]") { require_random_products(300, 300); }
+TEST_CASE("gemm: random shapes up to 300 agree with a product in double", "[slow]") {
+  require_random_products(300, 300);
+}
 
 TEST_CASE("gemm: every layout, way and epilogue, at a shape that no tile divides") {
   plexus::context context;
@@ -214,15 +231,18 @@ TEST_CASE("gemm: several blocks of the large tile") {
   plexus::context context;
   generator random(8);
   for (const layout l : layouts) {
-    require_product(context, random, l, path::large_tile, {140, 260, 20}, epilogue_kind::bias_activation, {{}, {}, {}});
-    require_product(context, random, l, path::large_tile, {129, 131, 17}, epilogue_kind::store, {{1, 1}, {2, 3}, {}});
+    require_product(context, random, l, path::large_tile, {140, 260, 20}, epilogue_kind::bias_activation,
+                    {{}, {}, {}});
+    require_product(context, random, l, path::large_tile, {129, 131, 17}, epilogue_kind::store,
+                    {{1, 1}, {2, 3}, {}});
   }
 }
 
 TEST_CASE("gemm: a product large enough that the large tile is picked", "[slow]") {
   plexus::context context;
   generator random(9);
-  require_product(context, random, layout::nt, path::native, {1030, 1025, 12}, epilogue_kind::store, {{}, {}, {}});
+  require_product(context, random, layout::nt, path::native, {1030, 1025, 12}, epilogue_kind::store,
+                  {{}, {}, {}});
 }
 
 TEST_CASE("gemm: sizes 0, 1 and 2 in every dimension") {
@@ -294,8 +314,10 @@ TEST_CASE("gemm: shapes that do not fit are an error that names them") {
   // Each dimension by itself.
   const device_matrix fitting(5, 4, {}), taller(4, 5, {}), wider(3, 6, {});
   CHECK_NOTHROW(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), into));
-  CHECK_THROWS_AS(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), plexus::store{taller.view()}), plexus::error);
-  CHECK_THROWS_AS(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), plexus::store{wider.view()}), plexus::error);
+  CHECK_THROWS_AS(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), plexus::store{taller.view()}),
+                  plexus::error);
+  CHECK_THROWS_AS(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), plexus::store{wider.view()}),
+                  plexus::error);
   context.synchronize();
 }
 

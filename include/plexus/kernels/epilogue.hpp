@@ -1,7 +1,8 @@
 // Epilogues: what a product does with each finished element, while it is still in a register.
 //
 // An epilogue is a trivially copyable object with a member `c`, the matrix whose shape the product has, and
-// operator()(row, col, acc), called once for every element. `accumulates` says that the old value of c counts.
+// operator()(row, col, acc), called once for every element. `accumulates` says that the old value of c
+// counts.
 #pragma once
 
 #include <plexus/core/view.hpp>

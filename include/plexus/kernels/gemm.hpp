@@ -1,9 +1,10 @@
 // GEMM in FP32: C = A·Bᵀ, A·B or Aᵀ·B, any size, alignment and leading dimension, any epilogue.
 //
-// A block computes a tile of C. It walks along the common dimension k; of each piece the block's threads bring the two
-// operand tiles from global memory through registers into shared memory, and then each thread adds the outer products
-// of its own thread_m rows and thread_n columns. Every element of C is one chain of multiply-adds in the order of k,
-// whatever the tile: the bits depend neither on the tile nor on the other rows of a batch.
+// A block computes a tile of C. It walks along the common dimension k; of each piece the block's threads
+// bring the two operand tiles from global memory through registers into shared memory, and then each thread
+// adds the outer products of its own thread_m rows and thread_n columns. Every element of C is one chain of
+// multiply-adds in the order of k, whatever the tile: the bits depend neither on the tile nor on the other
+// rows of a batch.
 #pragma once
 
 #include <plexus/core/launch.hpp>
@@ -40,27 +41,30 @@ struct gemm_arrangement : Tile {
   static constexpr int warp_m = lanes_m * Tile::thread_m, warp_n = lanes_n * Tile::thread_n;
   static constexpr int warps_n = Tile::block_n / warp_n;
   static constexpr int threads = 32 * (Tile::block_m / warp_m) * warps_n;
-  static_assert(Tile::thread_m % 4 == 0 && Tile::thread_n % 4 == 0, "a GEMM thread reads its operands by 128 bits");
-  static_assert(Tile::block_m % warp_m == 0 && Tile::block_n % warp_n == 0, "a GEMM tile consists of whole warps");
+  static_assert(Tile::thread_m % 4 == 0 && Tile::thread_n % 4 == 0,
+                "a GEMM thread reads its operands by 128 bits");
+  static_assert(Tile::block_m % warp_m == 0 && Tile::block_n % warp_n == 0,
+                "a GEMM tile consists of whole warps");
 };
 
-// One operand's way from global through a thread's registers into shared memory, a tile at a time along k. The operand
-// is seen as extent × depth: extent is m or n, depth is k. In shared memory depth k is row k, and along the extent the
-// tile lies transposed in blocks of 4 × Lanes, so that a thread reads with one 128-bit load the four elements lane,
-// lane + Lanes, lane + 2·Lanes, lane + 3·Lanes: neighbouring lanes then own neighbouring columns of C, and the
-// epilogue's accesses are coalesced.
+// One operand's way from global through a thread's registers into shared memory, a tile at a time along k.
+// The operand is seen as extent × depth: extent is m or n, depth is k. In shared memory depth k is row k, and
+// along the extent the tile lies transposed in blocks of 4 × Lanes, so that a thread reads with one 128-bit
+// load the four elements lane, lane + Lanes, lane + 2·Lanes, lane + 3·Lanes: neighbouring lanes then own
+// neighbouring columns of C, and the epilogue's accesses are coalesced.
 template <int Extent, int Depth, int Threads, int Lanes, bool DepthIsContiguous, int Vector>
 class operand_loader {
   static constexpr int sector = 8;  // floats that one access to global memory moves at least
   static constexpr int packets = Extent * Depth / (Threads * Vector);
-  static_assert(Extent % 32 == 0 && Depth % sector == 0, "a GEMM tile covers whole rows of banks and whole sectors");
+  static_assert(Extent % 32 == 0 && Depth % sector == 0,
+                "a GEMM tile covers whole rows of banks and whole sectors");
   static_assert(std::has_single_bit(unsigned{Extent}) && std::has_single_bit(unsigned{Depth}) &&
                     std::has_single_bit(unsigned{Threads}) && packets > 0,
                 "place_of() below adds up over the bits of its argument");
 
  public:
-  // Rows 4 mod 32 banks apart, with the orders of place_of(), put the 32 lanes of a warp into 32 different banks when
-  // they write, packets and single elements alike.
+  // Rows 4 mod 32 banks apart, with the orders of place_of(), put the 32 lanes of a warp into 32 different
+  // banks when they write, packets and single elements alike.
   static constexpr int stride = Extent + 4;
   static constexpr int size = Depth * stride;
 
@@ -92,7 +96,8 @@ class operand_loader {
       const place at = place_of(i * Threads);
       PLEXUS_UNROLL
       for (int v = 0; v < Vector; ++v) {
-        const place element = DepthIsContiguous ? place{at.extent, at.depth + v} : place{at.extent + v, at.depth};
+        const place element =
+            DepthIsContiguous ? place{at.extent, at.depth + v} : place{at.extent + v, at.depth};
         shared[to_ + element.depth * stride + position_of(element.extent)] = packets_[i].at[v];
       }
     }
@@ -103,10 +108,10 @@ class operand_loader {
     int extent, depth;
   };
 
-  // Of the tile's packets, in the order of the threads. A warp reads whole sectors: one of each of several rows where
-  // the depth is contiguous (extents in the order of their positions), 32 elements of several rows where the extent is.
-  // Every bit of the index is one bit of the place, so place_of(thread + i·Threads) = place_of(thread) +
-  // place_of(i·Threads), the last a constant.
+  // Of the tile's packets, in the order of the threads. A warp reads whole sectors: one of each of several
+  // rows where the depth is contiguous (extents in the order of their positions), 32 elements of several rows
+  // where the extent is. Every bit of the index is one bit of the place, so place_of(thread + i·Threads) =
+  // place_of(thread) + place_of(i·Threads), the last a constant.
   __device__ static constexpr place place_of(int index) {
     constexpr int lanes = (DepthIsContiguous ? sector : 32) / Vector;
     constexpr int rows = DepthIsContiguous ? Extent : Depth;
@@ -222,8 +227,8 @@ __global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::residen
   for (int first_k = 0, stage = 0; first_k < k; first_k += Tile::block_k, stage ^= 1) {
     loader_a.store(shared_a[stage]);
     loader_b.store(shared_b[stage]);
-    // One barrier a step is enough: whoever overwrites a stage has passed the barrier of the other stage, and that
-    // one comes after everybody's reads of this.
+    // One barrier a step is enough: whoever overwrites a stage has passed the barrier of the other stage, and
+    // that one comes after everybody's reads of this.
     __syncthreads();
     loader_a.load();  // in flight during the arithmetic
     loader_b.load();
@@ -233,7 +238,8 @@ __global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::residen
 }
 
 template <layout L, class Tile, class Epilogue>
-void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {
+void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
+                 const Epilogue& epilogue) {
   const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows, Tile::block_m)) *
                       static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
   const launch_shape shape{dim3(blocks), dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))};
@@ -245,14 +251,16 @@ void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<co
   }
 }
 
-// Large tiles read shared memory and the operands least; small ones make blocks enough to fill a device where the
-// product is too small for that. A CPU is filled by any, so that only one need be compiled there.
+// Large tiles read shared memory and the operands least; small ones make blocks enough to fill a device where
+// the product is too small for that. A CPU is filled by any, so that only one need be compiled there.
 template <layout L, class Epilogue>
-void gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {
+void gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
+          const Epilogue& epilogue) {
   if constexpr (!platform::on_cpu) {
     constexpr long long blocks_to_fill_a_device = 64;
-    const long long large_blocks = static_cast<long long>(divide_up(epilogue.c.rows, large_gemm_tile::block_m)) *
-                                   divide_up(epilogue.c.cols, large_gemm_tile::block_n);
+    const long long large_blocks =
+        static_cast<long long>(divide_up(epilogue.c.rows, large_gemm_tile::block_m)) *
+        divide_up(epilogue.c.cols, large_gemm_tile::block_n);
     if (large_blocks >= blocks_to_fill_a_device) {
       return launch_gemm<L, large_gemm_tile>(stream, a, b, epilogue);
     }

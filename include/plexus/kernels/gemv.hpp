@@ -1,5 +1,5 @@
-// The products of a single sample: matrix times vector and outer product, with any epilogue. (Vector times matrix is
-// combine_rows(), in reduction.hpp.)
+// The products of a single sample: matrix times vector and outer product, with any epilogue. (Vector times
+// matrix is combine_rows(), in reduction.hpp.)
 #pragma once
 
 #include <plexus/core/for_each.hpp>
@@ -46,13 +46,15 @@ struct outer_products {
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
     const float left = a(row);
-    for (int col = group.rank(); col < epilogue.c.cols; col += group.size()) epilogue(row, col, left * b[col]);
+    for (int col = group.rank(); col < epilogue.c.cols; col += group.size())
+      epilogue(row, col, left * b[col]);
   }
 };
 
 // C(1,n) = x(1,k) · W(n,k)ᵀ
 template <class Epilogue>
-void gemv(cudaStream_t stream, matrix_view<const float> x, matrix_view<const float> w, const Epilogue& epilogue) {
+void gemv(cudaStream_t stream, matrix_view<const float> x, matrix_view<const float> w,
+          const Epilogue& epilogue) {
   if (in_packets<4>(x) && in_packets<4>(w)) {
     for_each_row(stream, w.rows, row_product<4, Epilogue>{w, x.data, epilogue});
   } else {

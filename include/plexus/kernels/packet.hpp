@@ -22,7 +22,8 @@ PLEXUS_FN packet<Size> load_packet(const float* from) {
 // Whether every row consists of whole, aligned packets.
 template <int Size>
 bool in_packets(const matrix_view<const float>& x) {
-  return reinterpret_cast<std::uintptr_t>(x.data) % sizeof(packet<Size>) == 0 && x.ld % Size == 0 && x.cols % Size == 0;
+  return reinterpret_cast<std::uintptr_t>(x.data) % sizeof(packet<Size>) == 0 && x.ld % Size == 0 &&
+         x.cols % Size == 0;
 }
 
 // The elements of a matrix of one row or one column.
@@ -31,6 +32,8 @@ struct strided_vector {
   int stride;
   PLEXUS_FN float operator()(int i) const { return data[static_cast<std::ptrdiff_t>(i) * stride]; }
 };
-inline strided_vector as_vector(const matrix_view<const float>& x) { return {x.data, x.rows == 1 ? 1 : x.ld}; }
+inline strided_vector as_vector(const matrix_view<const float>& x) {
+  return {x.data, x.rows == 1 ? 1 : x.ld};
+}
 
 }  // namespace plexus::inline PLEXUS_ABI::kernels

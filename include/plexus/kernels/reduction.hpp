@@ -1,4 +1,5 @@
-// Sums down the columns of a matrix, in a fixed order: column sums (BP3) and the product of a vector with a matrix.
+// Sums down the columns of a matrix, in a fixed order: column sums (BP3) and the product of a vector with a
+// matrix.
 #pragma once
 
 #include <plexus/core/context.hpp>
@@ -8,8 +9,8 @@
 namespace plexus::inline PLEXUS_ABI {
 namespace kernels {
 
-// C(0, j) = Σᵢ weight(i)·x(i, j). A block owns 32 neighbouring columns, so every access is one row of 128 bytes. Warp w
-// takes rows w, w + 8, …; the warps' sums are added in the order of the warps.
+// C(0, j) = Σᵢ weight(i)·x(i, j). A block owns 32 neighbouring columns, so every access is one row of 128
+// bytes. Warp w takes rows w, w + 8, …; the warps' sums are added in the order of the warps.
 template <class Weight, class Epilogue>
 __global__ void __launch_bounds__(256)
     combine_rows_kernel(matrix_view<const float> x, Weight weight, Epilogue epilogue) {
@@ -32,9 +33,11 @@ __global__ void __launch_bounds__(256)
 }
 
 template <class Weight, class Epilogue>
-void combine_rows(cudaStream_t stream, matrix_view<const float> x, const Weight& weight, const Epilogue& epilogue) {
+void combine_rows(cudaStream_t stream, matrix_view<const float> x, const Weight& weight,
+                  const Epilogue& epilogue) {
   const launch_shape shape{dim3(static_cast<unsigned>(divide_up(x.cols, 32))), dim3(256)};
-  launch("launching sums down columns", stream, shape, combine_rows_kernel<Weight, Epilogue>, x, weight, epilogue);
+  launch("launching sums down columns", stream, shape, combine_rows_kernel<Weight, Epilogue>, x, weight,
+         epilogue);
 }
 
 struct equal_weights {

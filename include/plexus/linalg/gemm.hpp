@@ -38,8 +38,9 @@ gemm_shape checked_shape(matrix_view<const float> a, matrix_view<const float> b,
   return shape;
 }
 
-// C(i, j) = epilogue of the product's element (i, j), C being epilogue.c. The product is A·Bᵀ, A·B or Aᵀ·B; shapes at
-// `layout`. k = 0 makes every element 0. The order of C's sums is fixed: same call, same device, same bits.
+// C(i, j) = epilogue of the product's element (i, j), C being epilogue.c. The product is A·Bᵀ, A·B or Aᵀ·B;
+// shapes at `layout`. k = 0 makes every element 0. The order of C's sums is fixed: same call, same device,
+// same bits.
 template <layout L, class Epilogue>
 void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
   const auto [m, n, k] = checked_shape<L>(a, b, epilogue.c);

@@ -1,7 +1,8 @@
 // Products by the vendor's BLAS: cuBLAS, under hostcuda a CBLAS behind the same names.
 //
-// A BLAS counts columns first: a row-major (rows, cols) matrix with leading dimension ld is to it the transposed,
-// (cols × rows) with the same ld. So C = A·B is asked for as Cᵀ = Bᵀ·Aᵀ, with the operands exchanged.
+// A BLAS counts columns first: a row-major (rows, cols) matrix with leading dimension ld is to it the
+// transposed, (cols × rows) with the same ld. So C = A·B is asked for as Cᵀ = Bᵀ·Aᵀ, with the operands
+// exchanged.
 #pragma once
 
 #include <plexus/core/context.hpp>
@@ -12,7 +13,8 @@
 namespace plexus::inline PLEXUS_ABI::vendor {
 
 inline void require_available() {
-  require(has_vendor_blas, "multiplying by gemm_policy::vendor", "this program was built without a vendor BLAS",
+  require(has_vendor_blas, "multiplying by gemm_policy::vendor",
+          "this program was built without a vendor BLAS",
           "define PLEXUS_VENDOR_BLAS and link cuBLAS (on the CPU: a CBLAS), or choose gemm_policy::native");
 }
 
@@ -25,21 +27,23 @@ inline void check(cublasStatus_t status, const char* doing) {
 
 // C = op(A)·op(B) + beta·C
 template <layout L>
-void sgemm(context& context, matrix_view<const float> a, matrix_view<const float> b, float beta, matrix_view<float> c) {
+void sgemm(context& context, matrix_view<const float> a, matrix_view<const float> b, float beta,
+           matrix_view<float> c) {
   constexpr float alpha = 1;
   const int depth = L == layout::tn ? a.rows : a.cols;
   check(cublasSgemm(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N,
-                    L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows, depth, &alpha, b.data, b.ld, a.data,
-                    a.ld, &beta, c.data, c.ld),
+                    L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows, depth, &alpha, b.data, b.ld,
+                    a.data, a.ld, &beta, c.data, c.ld),
         "multiplying matrices");
 }
 
 // C(1,n) = x(1,k)·op(W) + beta·C, op(W) being (k,n).
 template <layout L>
-void sgemv(context& context, matrix_view<const float> x, matrix_view<const float> w, float beta, matrix_view<float> c) {
+void sgemv(context& context, matrix_view<const float> x, matrix_view<const float> w, float beta,
+           matrix_view<float> c) {
   constexpr float alpha = 1;
-  check(cublasSgemv(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N, w.cols, w.rows, &alpha, w.data,
-                    w.ld, x.data, 1, &beta, c.data, 1),
+  check(cublasSgemv(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N, w.cols, w.rows,
+                    &alpha, w.data, w.ld, x.data, 1, &beta, c.data, 1),
         "multiplying a vector by a matrix");
 }
 
@@ -50,7 +54,8 @@ struct epilogue_pass {
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
-    for (int col = group.rank(); col < epilogue.c.cols; col += group.size()) epilogue(row, col, epilogue.c(row, col));
+    for (int col = group.rank(); col < epilogue.c.cols; col += group.size())
+      epilogue(row, col, epilogue.c(row, col));
   }
 };
 
@@ -59,7 +64,8 @@ template <class Epilogue>
 inline constexpr bool is_plain = std::is_same_v<Epilogue, store> || std::is_same_v<Epilogue, accumulate>;
 
 template <layout L, class Epilogue>
-void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {
+void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b,
+          const Epilogue& epilogue) {
   constexpr float beta = Epilogue::accumulates ? 1 : 0;
   if (L != layout::tn && a.rows == 1) {
     sgemv<L>(context, a, b, beta, epilogue.c);
