@@ -10,6 +10,7 @@
 #include <plexus/core/reduce.hpp>
 #include <plexus/layers/chain.hpp>
 #include <plexus/losses/loss_pass.hpp>
+#include <plexus/network_function.hpp>
 #include <plexus/optimizers/update.hpp>
 
 #include <span>
@@ -217,6 +218,22 @@ class basic_network {
   // The optimiser's state (the velocities of sgd) under the parameters' names; empty where there is none.
   std::vector<named_parameter> optimizer_state() {
     return state_.size() == 0 ? std::vector<named_parameter>{} : named(state_);
+  }
+
+  // ---- The network as a function of one sample
+
+  // Reads its weights from the network's arena, in device memory, for as long as the network lives: for kernels, and
+  // for the host where that is the device.
+  auto function() const { return network_function<layers, weights_by_pointer>({parameters_.data()}); }
+
+  // Reads them from `arena`, a copy of arena_size floats in any memory that its caller can read.
+  static auto function_of(const float* arena) { return network_function<layers, weights_by_pointer>({arena}); }
+
+  // Holds a copy of the weights itself. For small networks: an argument of a kernel has 4 KB, since CUDA 12.1 32 KB.
+  auto function_by_value() const {
+    weights_by_value<layout::size> weights;
+    copy_to_host<float>(stream(), weights.data, parameters_.data());
+    return network_function<layers, weights_by_value<layout::size>>(weights);
   }
 
   training_counters& training_state() { return counters_; }

@@ -13,12 +13,19 @@
 #include <cuda_runtime.h>
 #define PLEXUS_ABI on_cuda
 
+// For kernels of a user's own: `using namespace plexus::cuda_names;` gives threadIdx and its kin where they are not
+// global, that is, where the device is the CPU.
+namespace plexus::inline PLEXUS_ABI::cuda_names {}
+
 #else
 
 #include <hostcuda/hostcuda.hpp>
 #define PLEXUS_ABI on_host
 
 namespace plexus::inline PLEXUS_ABI {
+using namespace hostcuda;
+}
+namespace plexus::inline PLEXUS_ABI::cuda_names {
 using namespace hostcuda;
 }
 

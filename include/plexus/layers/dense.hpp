@@ -57,6 +57,35 @@ struct dense {
       }
     }
 
+    // z = W x + b of one sample, by one thread.
+    PLEXUS_FN static void evaluate(const float* w, const float (&x)[in], float (&z)[Out]) {
+      PLEXUS_UNROLL
+      for (int j = 0; j < Out; ++j) {
+        z[j] = 0;
+        if constexpr (has_bias) z[j] = w[bias_offset + static_cast<std::size_t>(j)];
+        PLEXUS_UNROLL
+        for (int k = 0; k < in; ++k) z[j] += w[j * in + k] * x[k];
+      }
+    }
+
+    // dx = Wᵀ δ of one sample, by one thread; add(i, ∂C/∂w_i) for each weight after its last use.
+    template <class AddGradient>
+    PLEXUS_FN static void differentiate(const float* w, const float (&x)[in], const float (&delta)[Out],
+                                        float (&dx)[in], const AddGradient& add) {
+      PLEXUS_UNROLL
+      for (int k = 0; k < in; ++k) dx[k] = 0;
+      PLEXUS_UNROLL
+      for (int j = 0; j < Out; ++j) {
+        PLEXUS_UNROLL
+        for (int k = 0; k < in; ++k) {
+          const int i = j * in + k;
+          dx[k] += delta[j] * w[i];
+          add(static_cast<std::size_t>(i), delta[j] * x[k]);
+        }
+        if constexpr (has_bias) add(bias_offset + static_cast<std::size_t>(j), delta[j]);
+      }
+    }
+
    private:
     static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * in);
 
