@@ -34,6 +34,7 @@ struct event;
 struct graph;
 struct graph_node;
 struct graph_exec;
+struct blas;
 }  // namespace handle
 
 using cudaStream_t = handle::stream*;
