@@ -196,8 +196,10 @@ void require_random_products(int count, int largest) {
     if (i % 2 == 0)
       size = {(size.m + 3) / 4 * 4, (size.n + 3) / 4 * 4, (size.k + 3) / 4 * 4};  // rows of whole packets
     const placement where[] = {random_placement(random), random_placement(random), random_placement(random)};
-    require_product(context, random, layouts[random() % 3], ways[random() % ways.size()], size,
-                    epilogue_kinds[random() % 5], where);
+    const layout l = layouts[random() % 3];
+    const path way = ways[random() % ways.size()];
+    const epilogue_kind kind = epilogue_kinds[random() % 5];
+    require_product(context, random, l, way, size, kind, where);
   }
 }
 

@@ -76,9 +76,10 @@ TEST_CASE("column sums: random shapes", "[slow]") {
   plexus::context context;
   generator random(2);
   for (int i = 0; i < 200; ++i) {
-    const device_matrix x =
-        device_matrix::random(random, random_int(random, 1, 3000), random_int(random, 1, 300),
-                              {random_int(random, 0, 3), random_int(random, 0, 3)});
+    const int rows = random_int(random, 1, 3000);
+    const int cols = random_int(random, 1, 300);
+    const placement where{random_int(random, 0, 3), random_int(random, 0, 3)};
+    const device_matrix x = device_matrix::random(random, rows, cols, where);
     require_column_sums(context, i % 2 == 0 ? path::picked : path::kernel, x);
   }
 }

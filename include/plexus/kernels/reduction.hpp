@@ -44,28 +44,34 @@ struct equal_weights {
   PLEXUS_FN float operator()(int) const { return 1; }
 };
 
-// The same sums for one thread: 16 columns at a time stay in a CPU's vector registers.
+// The sums of 16 neighbouring columns by one thread, in a CPU's vector registers. Rows are added up in
+// chunks: the rounding error grows with a chunk's length and with their number, and not with the product of
+// the two.
 struct column_strip_sums {
-  static constexpr int width = 16;
+  static constexpr int width = 16, chunk = 128;
   matrix_view<const float> x;
   float* out;
 
   PLEXUS_FN void operator()(std::size_t strip) const {
     const int first = static_cast<int>(strip) * width;
-    if (first + width <= x.cols) {
-      float sums[width] = {};
-      for (int row = 0; row < x.rows; ++row) {
+    if (first + width <= x.cols) return add_up<width>(first);
+    for (int col = first; col < x.cols; ++col) add_up<1>(col);
+  }
+
+ private:
+  template <int Width>
+  PLEXUS_FN void add_up(int first) const {
+    float sums[Width] = {};
+    for (int begin = 0; begin < x.rows; begin += chunk) {
+      const int end = begin + chunk < x.rows ? begin + chunk : x.rows;
+      float part[Width] = {};
+      for (int row = begin; row < end; ++row) {
         const float* from = x.row(row) + first;
-        for (int i = 0; i < width; ++i) sums[i] += from[i];
+        for (int i = 0; i < Width; ++i) part[i] += from[i];
       }
-      for (int i = 0; i < width; ++i) out[first + i] = sums[i];
-    } else {
-      for (int col = first; col < x.cols; ++col) {
-        float sum = 0;
-        for (int row = 0; row < x.rows; ++row) sum += x(row, col);
-        out[col] = sum;
-      }
+      for (int i = 0; i < Width; ++i) sums[i] += part[i];
     }
+    for (int i = 0; i < Width; ++i) out[first + i] = sums[i];
   }
 };
 
