@@ -40,7 +40,7 @@ struct shuffle_argument {
 template <class T>
 T poison() {
   T value;
-  std::memset(&value, 0xff, sizeof value);  // NaN
+  std::memset(static_cast<void*>(&value), 0xff, sizeof value);  // NaN
   return value;
 }
 

@@ -65,6 +65,8 @@ class block_runner {
   HOSTCUDA_UNSEEN void finish_in_warp(std::uint32_t mask);
 
   HOSTCUDA_UNSEEN unsigned lane() const { return current_ % warp_lanes; }
+  HOSTCUDA_UNSEEN unsigned thread() const { return current_; }
+  HOSTCUDA_UNSEEN std::uint64_t serial() const { return serial_; }  // of the block, on this OS thread
   HOSTCUDA_UNSEEN void* dynamic_shared() const { return shared_; }
 
  private:
@@ -106,13 +108,14 @@ class block_runner {
   HOSTCUDA_UNSEEN void abandon();
   HOSTCUDA_UNSEEN void fail_current(cudaError_t error, const std::string& what);
   HOSTCUDA_UNSEEN void report_standstill();
+  HOSTCUDA_UNSEEN static std::uint32_t lanes_waiting_like(const warp_state& warp, unsigned lane);
   HOSTCUDA_UNSEEN static void fiber_main(boost::context::detail::transfer_t transfer);
   void add_fiber();
 
   HOSTCUDA_UNSEEN warp_state& current_warp() { return warps_[current_ / warp_lanes]; }
   HOSTCUDA_UNSEEN std::uint32_t current_bit() const { return 1u << current_ % warp_lanes; }
 
-  // The block that runs. No containers here: their functions, unlike ours, would be seen by the race checker.
+  // The block that runs. No containers here: the race checker would see their functions, unlike ours.
   grid* launch_ = nullptr;
   unsigned threads_ = 0;
   unsigned warp_count_ = 0;
@@ -148,6 +151,7 @@ class block_runner {
   unsigned char* shared_ = nullptr;  // dynamic shared memory
   std::size_t shared_capacity_ = 0;
   unsigned block_parity_ = 0;
+  std::uint64_t serial_ = 0;
   order_point block_done_[2];  // blocks on one OS thread use the same shared memory, one after the other
 };
 
@@ -203,6 +207,7 @@ inline void block_runner::run(grid& launch, std::size_t number) {
 
 inline void block_runner::prepare(grid& launch, std::size_t number) {
   launch_ = &launch;
+  ++serial_;
   threads_ = launch.block.x * launch.block.y * launch.block.z;
   warp_count_ = (threads_ + warp_lanes - 1) / warp_lanes;
   prepare_index(launch.block);
@@ -285,7 +290,8 @@ inline unsigned block_runner::pick() {
 }
 
 inline unsigned block_runner::pick_out_of_order() {
-  return launch_->order == thread_order::reverse ? runnable_.highest() : runnable_.chosen_by(next_random(random_));
+  return launch_->order == thread_order::reverse ? runnable_.highest()
+                                                 : runnable_.chosen_by(next_random(random_));
 }
 
 inline void block_runner::begin(unsigned thread) {
@@ -366,7 +372,10 @@ inline void block_runner::run_current() {
 
 // In a handler: what left the kernel.
 inline void block_runner::end_by_exception() {
-  parked_[current_] = nullptr;
+  parked_[current_] = nullptr;  // it waits no longer
+  runnable_.remove(current_);
+  current_warp().waiting &= ~current_bit();
+  current_warp().at_barrier &= ~current_bit();
   try {
     throw;
   } catch (const block_abandoned&) {
@@ -509,29 +518,35 @@ inline void block_runner::abandon() {
 // No thread can go on: says who waits for what.
 inline void block_runner::report_standstill() {
   std::string text = "no thread can go on";
+  if (arrived_ != 0) {
+    unsigned first = 0;
+    while ((warps_[first / warp_lanes].at_barrier & 1u << first % warp_lanes) == 0) ++first;
+    text += "\n  " + std::to_string(arrived_) + " of " + std::to_string(alive_) + " threads, the first " +
+            to_text(index_[first]) + ", wait at the barrier at " + line_.text();
+  }
   for (unsigned w = 0; w < warp_count_; ++w) {
-    const warp_state& warp = warps_[w];
-    if (warp.at_barrier != 0) {
-      text += "\n  warp " + std::to_string(w) + ", lanes " + hexadecimal(warp.at_barrier) + ", from thread " +
-              to_text(index_[w * warp_lanes + static_cast<unsigned>(std::countr_zero(warp.at_barrier))]) +
-              ": wait at the barrier at " + line_.text();
-    }
-    for (std::uint32_t rest = warp.waiting; rest != 0;) {
+    for (std::uint32_t rest = warps_[w].waiting; rest != 0;) {
       const auto first = static_cast<unsigned>(std::countr_zero(rest));
-      const warp_wait& wait = warp.lanes[first];
-      std::uint32_t group = 0;
-      for (std::uint32_t others = rest; others != 0; others &= others - 1) {
-        const warp_wait& other = warp.lanes[std::countr_zero(others)];
-        if (other.mask == wait.mask && other.kind == wait.kind) group |= others & (~others + 1);
-      }
+      const std::uint32_t group = lanes_waiting_like(warps_[w], first);
+      const warp_wait& wait = warps_[w].lanes[first];
+      text += "\n  lanes " + hexadecimal(group) + " of warp " + std::to_string(w) + ", the first thread " +
+              to_text(index_[w * warp_lanes + first]) + ", wait in " + wait.operation + " for lanes " +
+              hexadecimal(wait.mask & warps_[w].alive & ~group);
       rest &= ~group;
-      text += "\n  warp " + std::to_string(w) + ", lanes " + hexadecimal(group) + ", from thread " +
-              to_text(index_[w * warp_lanes + first]) + ": wait in " + wait.operation + " for lanes " +
-              hexadecimal(wait.mask & warp.alive & ~group);
     }
   }
   launch_->fail(cudaErrorLaunchTimeout, "block " + to_text(blockIdx), text);
   abandon();
+}
+
+inline std::uint32_t block_runner::lanes_waiting_like(const warp_state& warp, unsigned lane) {
+  std::uint32_t group = 0;
+  for (unsigned i = 0; i < warp_lanes; ++i) {
+    const bool alike =
+        warp.lanes[i].mask == warp.lanes[lane].mask && warp.lanes[i].kind == warp.lanes[lane].kind;
+    if (alike) group |= 1u << i;
+  }
+  return group & warp.waiting;
 }
 
 }  // namespace hostcuda::detail

@@ -11,7 +11,8 @@
 
 namespace hostcuda::detail {
 
-inline constinit thread_local bool thread_has_fenced = false;  // the current CUDA thread, under ThreadSanitizer
+inline constinit thread_local bool thread_has_fenced =
+    false;  // the current CUDA thread, under ThreadSanitizer
 
 HOSTCUDA_UNSEEN inline void fence() {
 #if defined(HOSTCUDA_THREAD_SANITIZER)

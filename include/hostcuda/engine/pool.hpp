@@ -6,6 +6,8 @@
 
 #include <hostcuda/settings.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -37,7 +39,7 @@ class thread_pool {
     std::size_t done = 0;
     if (count > 1 && size() > 1) {
       const clock::time_point start = clock::now();
-      for (std::size_t part = 1; done < count; part *= 8) {
+      for (std::size_t part = count / 64 + 1; done < count; part *= 16) {
         const std::size_t end = part < count - done ? done + part : count;
         range(done, end);
         done = end;
@@ -138,7 +140,10 @@ class thread_pool {
   // Workers are started when there is first something for them to do. Fewer where the system gives no more.
   void hire(std::size_t workers) {
     if (stopping_) return;
-    if (threads_.empty()) std::atexit([] { instance().stop(); });
+    if (threads_.empty()) {
+      process_ = getpid();
+      std::atexit([] { instance().stop(); });
+    }
     try {
       while (threads_.size() < workers) threads_.emplace_back([this] { help(); });
     } catch (const std::system_error&) {
@@ -168,6 +173,7 @@ class thread_pool {
   // At the end of the program. Work that comes later (from destructors of static objects) is the caller's
   // alone.
   void stop() {
+    if (process_ != getpid()) return;  // forked: the threads are the parent's
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
@@ -182,6 +188,7 @@ class thread_pool {
   std::condition_variable helper_left_;
   std::vector<job*> jobs_;
   std::vector<std::thread> threads_;
+  pid_t process_ = 0;
   bool stopping_ = false;
 
   thread_pool() = default;

@@ -1,7 +1,7 @@
 // Threads pass values to their right neighbour through two buffers of shared memory, one barrier a step. With
-// -DONE_BUFFER there is one buffer: a thread may write its next value before its neighbour has read the last. This race
-// is found only if a barrier does not order what follows it with what follows the next one.
-#include "support/launch.hpp"
+// -DONE_BUFFER there is one buffer: a thread may write its next value before its neighbour has read the last.
+// This race is found only if a barrier does not order what follows it with what follows the next one.
+#include "engine_support.hpp"
 
 #include <cstdio>
 
@@ -29,7 +29,8 @@ int main() {
   int result[threads];
   if (launch({1, threads}, pass_on, result) != cudaSuccess) return 2;
   int wrong = 0;
-  for (unsigned i = 0; i < threads; ++i) wrong += result[i] != static_cast<int>((i + threads - steps) % threads);
+  for (unsigned i = 0; i < threads; ++i)
+    wrong += result[i] != static_cast<int>((i + threads - steps) % threads);
   std::printf("%d wrong\n", wrong);
   return wrong == 0 ? 0 : 3;
 }

@@ -1,5 +1,6 @@
-// Blocks add to one total. Right with an atomic; with -DWITHOUT_ATOMIC two blocks may read the same old value.
-#include "support/launch.hpp"
+// Blocks add to one total. Right with an atomic; with -DWITHOUT_ATOMIC two blocks may read the same old
+// value.
+#include "engine_support.hpp"
 
 #include <cstdio>
 

@@ -1,6 +1,6 @@
-// The block that finishes last adds up what the others left in global memory: a fence and an atomic counter order it.
-// With -DWITHOUT_FENCE they do not.
-#include "support/launch.hpp"
+// The block that finishes last adds up what the others left in global memory: a fence and an atomic counter
+// order it. With -DWITHOUT_FENCE they do not.
+#include "engine_support.hpp"
 
 #include <cstdio>
 

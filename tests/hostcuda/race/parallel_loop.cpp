@@ -1,5 +1,5 @@
 // A parallel loop whose iterations write a cell each. With -DNEIGHBOURS two of them write the same cell.
-#include "support/launch.hpp"
+#include "engine_support.hpp"
 
 #include <cstdio>
 #include <vector>

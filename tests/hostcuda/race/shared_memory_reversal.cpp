@@ -1,6 +1,7 @@
-// Each block reverses its part of an array by way of shared memory, many blocks one after the other on each OS thread.
-// With -DWITHOUT_BARRIER a thread reads what another may not have written yet: a race at the line marked RACE.
-#include "support/launch.hpp"
+// Each block reverses its part of an array by way of shared memory, many blocks one after the other on each
+// OS thread. With -DWITHOUT_BARRIER a thread reads what another may not have written yet: a race at the line
+// marked RACE.
+#include "engine_support.hpp"
 
 #include <cstdio>
 #include <vector>

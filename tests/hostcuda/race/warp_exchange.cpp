@@ -1,6 +1,6 @@
-// Lanes hand values to their neighbour through shared memory. With -DWITHOUT_SYNCWARP nothing makes a lane wait for the
-// other's write.
-#include "support/launch.hpp"
+// Lanes hand values to their neighbour through shared memory. With -DWITHOUT_SYNCWARP nothing makes a lane
+// wait for the other's write.
+#include "engine_support.hpp"
 
 #include <cstdio>
 
