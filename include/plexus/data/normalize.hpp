@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -50,11 +49,9 @@ class normalization {
       squares[i % width] += difference * difference;
     }
     for (std::size_t j = 0; j < width; ++j) {
-      const double deviation = std::sqrt(squares[j] / count);
-      const bool constant =
-          deviation <= std::abs(sum[j]) * std::numeric_limits<float>::epsilon();  // but for rounding
+      const auto deviation = static_cast<float>(std::sqrt(squares[j] / count));
       mean_.push_back(static_cast<float>(sum[j]));
-      deviation_.push_back(constant ? 1.0f : static_cast<float>(deviation));
+      deviation_.push_back(deviation > 0 ? deviation : 1.0f);
     }
   }
 
