@@ -8,6 +8,7 @@
 // that double must round lies too far from a midpoint of the narrow type for it to matter.
 #pragma once
 
+#include <hostcuda/builtins/warp.hpp>
 #include <hostcuda/vector_types.hpp>
 
 #include <algorithm>
@@ -273,4 +274,13 @@ struct alignas(4) pair {
 };
 
 }  // namespace number
+
+namespace detail {
+
+template <class Format>
+inline constexpr bool is_shuffled<number::small_float<Format>> = true;
+template <class Float>
+inline constexpr bool is_shuffled<number::pair<Float>> = true;
+
+}  // namespace detail
 }  // namespace hostcuda

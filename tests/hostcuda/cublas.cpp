@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "engine_support.hpp"
 #include "runtime_support.hpp"
 
 using namespace hostcuda;
@@ -30,17 +31,6 @@ class scoped_handle {
 
 struct shape {
   int m, n, k;
-};
-
-class workers_scope {
- public:
-  explicit workers_scope(int workers) : before_(settings().workers) { settings().workers = workers; }
-  workers_scope(const workers_scope&) = delete;
-  workers_scope& operator=(const workers_scope&) = delete;
-  ~workers_scope() { settings().workers = before_; }
-
- private:
-  int before_;
 };
 
 // A column-major matrix that starts at an odd address and whose columns lie `ld` apart.
@@ -130,7 +120,8 @@ TEST_CASE("sgemm is the product of column-major matrices", "[cublas]") {
   const cublasOperation_t a_op = any_operation(), b_op = any_operation();
   const auto [alpha, beta] = GENERATE(table<float, float>({{1.0f, 0.0f}, {-0.75f, 0.5f}}));
   const int gap = GENERATE(0, 5);
-  const workers_scope workers(3);
+  const hostcuda_tests::fresh_device restored;
+  settings().workers = 3;
   const scoped_handle handle;
   std::mt19937 random(static_cast<unsigned>(m * 31 + n * 17 + k));
   const auto a =
@@ -153,7 +144,8 @@ TEST_CASE("a product has the same bits in every run, however many workers there 
   const float alpha = 1, beta = 0;
   std::vector<matrix<float>> results;
   for (const int workers : {3, 3, 2}) {
-    const workers_scope scope(workers);
+    const hostcuda_tests::fresh_device restored;
+    settings().workers = workers;
     matrix<float>& c = results.emplace_back(m, n, 0, 0.0f);
     REQUIRE(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, m, n, k, &alpha, a.data(), a.ld, b.data(), b.ld,
                         &beta, c.data(), c.ld) == CUBLAS_STATUS_SUCCESS);
@@ -184,7 +176,8 @@ TEMPLATE_TEST_CASE("gemmEx rounds 16-bit inputs never and the result once", "[cu
   const int m = of.m, n = of.n, k = of.k;
   const cublasOperation_t a_op = any_operation(), b_op = any_operation();
   const float beta = GENERATE(0.0f, -2.0f), alpha = 1 + beta / 4;
-  const workers_scope workers(2);
+  const hostcuda_tests::fresh_device restored;
+  settings().workers = 2;
   const scoped_handle handle;
   std::mt19937 random(11);
   const auto a = a_op == CUBLAS_OP_N ? random_matrix<TestType>(m, k, 3, random)
@@ -224,7 +217,8 @@ TEST_CASE("batched products lie a stride apart", "[cublas]") {
   const int count = GENERATE(1, 3, 70);
   const auto [m, n, k] = GENERATE(table<int, int, int>({{3, 5, 4}, {20, 30, 40}, {200, 190, 180}}));
   if (count * m > 1000) return;
-  const workers_scope workers(2);
+  const hostcuda_tests::fresh_device restored;
+  settings().workers = 2;
   const scoped_handle handle;
   std::mt19937 random(7);
   const float alpha = 1.5f, beta = 0.25f;
@@ -278,7 +272,8 @@ TEST_CASE("sgemv multiplies by a matrix or its transpose", "[cublas]") {
   const cublasOperation_t op = any_operation();
   const auto [x_step, y_step] = GENERATE(table<int, int>({{1, 1}, {2, -3}, {-2, 1}}));
   const auto [alpha, beta] = GENERATE(table<float, float>({{1.0f, 0.0f}, {2.0f, -0.5f}}));
-  const workers_scope workers(2);
+  const hostcuda_tests::fresh_device restored;
+  settings().workers = 2;
   const scoped_handle handle;
   std::mt19937 random(9);
   const auto a = random_matrix<float>(m, n, 4, random);
