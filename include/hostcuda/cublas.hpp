@@ -110,9 +110,9 @@ struct stored_shape {
       : rows(x.op == CUBLAS_OP_N ? op_rows : op_cols), cols(x.op == CUBLAS_OP_N ? op_cols : op_rows) {}
 };
 
-inline cudaError_t check_memory(const char* call, const typed_matrix& x, int op_rows, int op_cols) {
+inline cudaError_t check_addressable(const char* call, const typed_matrix& x, int op_rows, int op_cols) {
   const stored_shape shape(x, op_rows, op_cols);
-  return check_memory(call, x.data, x.element_size(), shape.rows, x.ld, shape.cols);
+  return check_addressable(call, x.data, x.element_size(), shape.rows, x.ld, shape.cols);
 }
 
 template <class Element>
@@ -215,8 +215,8 @@ struct gemm_call {
 
   cudaError_t check_all(const typed_matrix& a_now, const typed_matrix& b_now,
                         const typed_matrix& c_now) const {
-    return first_of({check_memory("cuBLAS: A", a_now, m, k), check_memory("cuBLAS: B", b_now, k, n),
-                     check_memory("cuBLAS: C", c_now, m, n)});
+    return first_of({check_addressable("cuBLAS: A", a_now, m, k), check_addressable("cuBLAS: B", b_now, k, n),
+                     check_addressable("cuBLAS: C", c_now, m, n)});
   }
 };
 
@@ -295,7 +295,7 @@ inline cublasStatus_t check_vector_call(cublasHandle_t handle, int n, const void
 }
 
 inline cudaError_t check_vector(const char* call, const float* x, int size, int step) {
-  return check_memory(call, x, sizeof(float), 1, std::abs(step), size);
+  return check_addressable(call, x, sizeof(float), 1, std::abs(step), size);
 }
 
 }  // namespace detail::blas
@@ -437,7 +437,7 @@ inline cublasStatus_t cublasSgemv(cublasHandle_t handle, cublasOperation_t op, i
       handle->stream, [=, alpha = scalar(handle, alpha), beta = scalar(handle, beta)]() -> cudaError_t {
         const vector_product p{m,          n, alpha.value(), {a, lda, transposed}, {x, x_step}, beta.value(),
                                {y, y_step}};
-        const cudaError_t error = first_of({check_memory("cublasSgemv: A", a, sizeof(float), m, lda, n),
+        const cudaError_t error = first_of({check_addressable("cublasSgemv: A", a, sizeof(float), m, lda, n),
                                             check_vector("cublasSgemv: x", x, p.inputs(), x_step),
                                             check_vector("cublasSgemv: y", y, p.outputs(), y_step)});
         if (error == cudaSuccess) multiply(p);
@@ -457,7 +457,7 @@ inline cublasStatus_t cublasSger(cublasHandle_t handle, int m, int n, const floa
   if (a == nullptr || x == nullptr || y == nullptr) return CUBLAS_STATUS_INVALID_VALUE;
   return status_of(detail::enqueue(handle->stream, [=, alpha = scalar(handle, alpha)]() -> cudaError_t {
     const cudaError_t error =
-        first_of({check_memory("cublasSger: A", a, sizeof(float), m, lda, n),
+        first_of({check_addressable("cublasSger: A", a, sizeof(float), m, lda, n),
                   check_vector("cublasSger: x", x, m, x_step), check_vector("cublasSger: y", y, n, y_step)});
     if (error == cudaSuccess) cblas_sger(CblasColMajor, m, n, alpha.value(), x, x_step, y, y_step, a, lda);
     return error;

@@ -66,9 +66,15 @@ struct format {
     if (magnitude > infinity) return std::bit_cast<float>(0x7fffffffu);
     const std::uint32_t sign_bit = static_cast<std::uint32_t>(all & sign) << 16;
     if (magnitude == infinity) return std::bit_cast<float>(sign_bit | 0x7f800000u);
-    // As a float these bits lack only the difference of the exponents' biases: 2^(127 - bias).
-    constexpr float scale = std::bit_cast<float>(static_cast<std::uint32_t>(127 + 127 - bias) << 23);
-    return std::bit_cast<float>(sign_bit | (magnitude << (23 - MantissaBits))) * scale;
+    constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - bias) << 23;
+    if (magnitude >= 1u << MantissaBits) {
+      return std::bit_cast<float>(sign_bit | ((magnitude << (23 - MantissaBits)) + rebias));
+    }
+    // A subnormal lacks the leading one: it is given one, which is subtracted again.
+    constexpr std::uint32_t one = rebias + (1u << 23);
+    const float size =
+        std::bit_cast<float>((magnitude << (23 - MantissaBits)) + one) - std::bit_cast<float>(one);
+    return std::bit_cast<float>(sign_bit | std::bit_cast<std::uint32_t>(size));
   }
 };
 

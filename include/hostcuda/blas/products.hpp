@@ -188,9 +188,9 @@ inline void multiply(const vector_product& p) {
 
 // AddressSanitizer does not see into a BLAS: here it is shown the memory that a call will touch, `count`
 // columns of `size` elements, `ld` elements apart.
-inline cudaError_t check_memory([[maybe_unused]] const char* call, [[maybe_unused]] const void* first,
-                                [[maybe_unused]] std::size_t element, [[maybe_unused]] std::int64_t size,
-                                [[maybe_unused]] std::int64_t ld, [[maybe_unused]] std::int64_t count) {
+inline cudaError_t check_addressable([[maybe_unused]] const char* call, [[maybe_unused]] const void* first,
+                                     [[maybe_unused]] std::size_t element, [[maybe_unused]] std::int64_t size,
+                                     [[maybe_unused]] std::int64_t ld, [[maybe_unused]] std::int64_t count) {
 #if defined(HOSTCUDA_ADDRESS_SANITIZER)
   for (std::int64_t col = 0; col < count && size > 0; ++col) {
     auto* column =

@@ -65,6 +65,7 @@ inline cudaError_t cudaStreamCreate(cudaStream_t* stream) {
 
 // Work that is still queued runs in its turn all the same.
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (detail::in_host_function) return detail::check_call();
   detail::scheduler& all = detail::the_scheduler();
   const std::lock_guard lock(all.mutex);
   if (!all.streams.contains(stream)) {
