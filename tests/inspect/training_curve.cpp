@@ -89,7 +89,7 @@ TEST_CASE("training curves of every odd kind are drawn") {
   for (px::epoch_record& epoch : flat.epochs) epoch.loss = 1e-9;
   diverged = falling_loss(true, true);
   for (px::epoch_record& epoch : diverged.epochs) epoch.loss = std::numeric_limits<double>::infinity();
-  for (int epoch = 1; epoch <= 5000; ++epoch) {
+  for (int epoch = 1; epoch <= 500; ++epoch) {
     px::epoch_record record;
     record.epoch = epoch;
     record.loss = epoch % 2 == 0 ? 1e29 : -1e29;

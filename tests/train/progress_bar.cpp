@@ -101,7 +101,7 @@ TEST_CASE("away from a terminal, the progress bar is a line per epoch") {
 
 TEST_CASE("the progress bar leaves out what there is not, and shows a loss that is none") {
   px::training_progress now = epoch_end();
-  now.loss = now.accuracy = std::numeric_limits<double>::quiet_NaN();
+  now.loss = now.accuracy = -std::numeric_limits<double>::quiet_NaN();  // as 0.0 / 0.0 gives on x86
   now.validation_loss = now.validation_accuracy = now.loss;
   now.seconds_left = 59.2;
   now.samples_per_second = 999;
