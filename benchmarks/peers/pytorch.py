@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """PyTorch on the workloads of benchmarks/, as somebody who knows it well would write them: data in memory as one
-tensor, batches by index_select, two threads, the fused form of each operation where PyTorch has one.
+tensor, batches by index_select, the fused form of each operation where PyTorch has one.
 
 Prints `seconds <workload> <value>` once per repetition (an epoch, or one call of a single-sample workload) and
 `accuracy <workload> <value>` after training, as the C++ programs beside it do."""
@@ -26,10 +26,10 @@ def read_idx(path, header):
         return torch.frombuffer(bytearray(file.read()[header:]), dtype=torch.uint8)
 
 
-def load(folder, name):
+def load(folder, name, device):
     images = read_idx(folder / f"{name}-images-idx3-ubyte.gz", 16)
     labels = read_idx(folder / f"{name}-labels-idx1-ubyte.gz", 8)
-    return images.view(-1, 784).float() / 255, labels.long()
+    return (images.view(-1, 784).float() / 255).to(device), labels.long().to(device)
 
 
 def mlp(widths):
@@ -39,8 +39,13 @@ def mlp(widths):
     return nn.Sequential(*layers[:-1])
 
 
+def wait(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def train_epoch(net, optimizer, images, labels, batch):
-    order = torch.randperm(len(images))
+    order = torch.randperm(len(images), device=images.device)
     for chosen in order.split(batch):
         loss = nn.functional.cross_entropy(net(images.index_select(0, chosen)), labels.index_select(0, chosen))
         optimizer.zero_grad(set_to_none=True)
@@ -48,18 +53,20 @@ def train_epoch(net, optimizer, images, labels, batch):
         optimizer.step()
 
 
-def run_mlp(name, folder, repetitions):
+def run_mlp(name, folder, repetitions, device):
     widths, batch, rate = MLPS[name]
-    images, labels = load(folder, "train")
+    images, labels = load(folder, "train", device)
     torch.manual_seed(1)
-    net = mlp(widths)
+    net = mlp(widths).to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=rate, foreach=True)
-    train_epoch(net, optimizer, images[: 20 * batch], labels[: 20 * batch], batch)  # warm-up
-    for _ in range(repetitions):
+    for repetition in range(repetitions + 1):
+        wait(device)
         begin = time.perf_counter()
         train_epoch(net, optimizer, images, labels, batch)
-        print(f"seconds {name} {time.perf_counter() - begin:.6f}", flush=True)
-    images, labels = load(folder, "t10k")
+        wait(device)
+        if repetition > 0:  # the first one warms up
+            print(f"seconds {name} {time.perf_counter() - begin:.6f}", flush=True)
+    images, labels = load(folder, "t10k", device)
     with torch.inference_mode():
         accuracy = (net(images).argmax(1) == labels).float().mean().item()
     print(f"accuracy {name} {accuracy:.4f}", flush=True)
@@ -75,17 +82,17 @@ def time_calls(name, repetitions, calls, function):
         print(f"seconds {name} {(time.perf_counter() - begin) / calls:.9f}", flush=True)
 
 
-def run_single(name, repetitions):
-    torch.set_num_threads(1)
+def run_single(name, repetitions, device):
     torch.manual_seed(1)
     if name == "single-784-300-10-infer":
         net, x = mlp([784, 300, 10]), torch.rand(784)
     else:
         net = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Sigmoid(), nn.Linear(3, 2, bias=False), nn.Sigmoid())
         x = torch.tensor([0.5, 0.9, -0.3])
-    if name.endswith("infer"):
+    net.to(device)
+    if name.endswith("infer"):  # from host memory to host memory
         with torch.inference_mode():
-            time_calls(name, repetitions, 20000, lambda: net(x))
+            time_calls(name, repetitions, 5000, lambda: net(x.to(device)).cpu())
         return
 
     y = torch.tensor([0.9, 0.1])
@@ -93,14 +100,14 @@ def run_single(name, repetitions):
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        loss = 0.5 * (net(x) - y).square().sum()
+        loss = 0.5 * (net(x.to(device)) - y.to(device)).square().sum()
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss
 
-    before = step()
-    time_calls(name, repetitions, 5000, step)
-    print(f"loss {name} {before:.6f} {step():.6f}", flush=True)
+    before = step().item()
+    time_calls(name, repetitions, 2000, step)
+    print(f"loss {name} {before:.6f} {step().item():.6f}", flush=True)
 
 
 def main():
@@ -108,14 +115,16 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default="/usr/share/datasets/fashion-mnist")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*MLPS, *SINGLES]))
     arguments = parser.parse_args()
     for name in arguments.workloads or [*MLPS, *SINGLES]:
         if name in MLPS:
             torch.set_num_threads(arguments.threads)
-            run_mlp(name, arguments.data, arguments.repetitions)
+            run_mlp(name, arguments.data, arguments.repetitions, arguments.device)
         elif name in SINGLES:
-            run_single(name, arguments.repetitions)
+            torch.set_num_threads(1)
+            run_single(name, arguments.repetitions, arguments.device)
         else:
             parser.error(f"no workload {name}; there are {' '.join([*MLPS, *SINGLES])}")
 

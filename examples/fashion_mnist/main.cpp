@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -112,9 +113,10 @@ void train(const options& chosen) {
   // between epochs.
   Network net{px::seed{chosen.seed}};
   px::history history;
-  if (chosen.epochs > 1)
-    train_epochs(net, training, test, chosen, 1, chosen.epochs - 1, chosen.rate, history);
-  train_epochs(net, training, test, chosen, chosen.epochs, 1, chosen.rate / 10, history);
+  const int full = std::max(chosen.epochs - 1, 1);
+  train_epochs(net, training, test, chosen, 1, full, chosen.rate, history);
+  if (chosen.epochs > full)
+    train_epochs(net, training, test, chosen, chosen.epochs, 1, chosen.rate / 10, history);
 
   const auto weights = chosen.out / (chosen.network + ".safetensors"),
              curve = chosen.out / "training_curve.png";

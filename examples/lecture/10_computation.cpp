@@ -20,9 +20,10 @@ struct product {
   double multiply_adds() const { return static_cast<double>(m) * n * k; }
 };
 
-px::buffer<float> random_matrix(cudaStream_t stream, int rows, int cols, std::uint64_t number) {
+px::buffer<float> random_matrix(const px::context& on, int rows, int cols, std::uint64_t number) {
   px::buffer<float> values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
-  px::for_each(stream, values.size(), px::fill_uniform{values.data(), px::random_stream{10, number}, -1, 1});
+  px::for_each(on.stream(), values.size(),
+               px::fill_uniform{values.data(), px::random_stream{10, number}, -1, 1});
   return values;
 }
 
@@ -53,8 +54,8 @@ measurement measure(const product& p) {
   px::context on;
   const int a_rows = L == px::layout::tn ? p.k : p.m, a_cols = L == px::layout::tn ? p.m : p.k;
   const int b_rows = L == px::layout::nt ? p.n : p.k, b_cols = L == px::layout::nt ? p.k : p.n;
-  const auto a = random_matrix(on.stream(), a_rows, a_cols, 1),
-             b = random_matrix(on.stream(), b_rows, b_cols, 2), c = random_matrix(on.stream(), p.m, p.n, 3);
+  const auto a = random_matrix(on, a_rows, a_cols, 1), b = random_matrix(on, b_rows, b_cols, 2),
+             c = random_matrix(on, p.m, p.n, 3);
   px::event begin, end;
   float shortest = INFINITY;
   for (int repetition = 0; repetition < 5; ++repetition) {
