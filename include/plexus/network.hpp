@@ -1,7 +1,7 @@
 // network<…>: a flat list of layers, each of which learns its input's shape from the one before.
 //
-// All parameters lie in one arena, all gradients in a second and the optimiser's state in a third of the same layout:
-// an update is one launch and a checkpoint one copy.
+// All parameters lie in one arena, all gradients in a second and the optimiser's state in a third of the same
+// layout: an update is one launch and a checkpoint one copy.
 #pragma once
 
 #include <plexus/core/buffer.hpp>
@@ -38,7 +38,8 @@ struct batch_totals {
   double correct = 0;  // samples whose largest output is at the target's largest place
 };
 
-// The network itself; `network` below is how it is written. Not thread-safe: one network, one thread at a time.
+// The network itself; `network` below is how it is written. Not thread-safe: one network, one thread at a
+// time.
 template <precision_policy Precision, class Input, class... Specifications>
 class basic_network {
   static_assert(network_input<Input>,
@@ -80,8 +81,8 @@ class basic_network {
 
   // ---- Inference
 
-  // Outputs (n, output_size) for x (n, input_size) in device memory. They are the network's own memory and hold until
-  // its next call.
+  // Outputs (n, output_size) for x (n, input_size) in device memory. They are the network's own memory and
+  // hold until its next call.
   matrix_view<const float> forward(matrix_view<const float> x) {
     require_width(x.cols, "running a network forward");
     reserve(x.rows);
@@ -109,7 +110,8 @@ class basic_network {
     return y;
   }
 
-  // ---- Training. Batches x (n, input_size) and y are in device memory, but for the steps on host memory below.
+  // ---- Training. Batches x (n, input_size) and y are in device memory, but for the steps on host memory
+  // below.
 
   // Forward, the loss (the mean over the batch) and the gradients of all parameters.
   template <class Loss>
@@ -147,7 +149,8 @@ class basic_network {
 
   // One step on samples (n, input_size) and targets (n, output_size) in host memory.
   template <class Loss, class Optimizer>
-  void step(std::span<const float> x, std::span<const float> y, const Loss& loss, const Optimizer& optimizer) {
+  void step(std::span<const float> x, std::span<const float> y, const Loss& loss,
+            const Optimizer& optimizer) {
     const int n = sample_count(x);
     require_size("training on a batch of targets", y.size(), n, output_size);
     const auto staged = stage(x.data(), n);
@@ -157,7 +160,8 @@ class basic_network {
 
   // One step on samples (n, input_size) and labels (n) in host memory.
   template <class Loss, class Optimizer>
-  void step(std::span<const float> x, std::span<const int> labels, const Loss& loss, const Optimizer& optimizer) {
+  void step(std::span<const float> x, std::span<const int> labels, const Loss& loss,
+            const Optimizer& optimizer) {
     const int n = sample_count(x);
     require_size("training on a batch of labels", labels.size(), n, 1);
     for (const int label : labels) {
@@ -222,14 +226,17 @@ class basic_network {
 
   // ---- The network as a function of one sample
 
-  // Reads its weights from the network's arena, in device memory, for as long as the network lives: for kernels, and
-  // for the host where that is the device.
+  // Reads its weights from the network's arena, in device memory, for as long as the network lives: for
+  // kernels, and for the host where that is the device.
   auto function() const { return network_function<layers, weights_by_pointer>({parameters_.data()}); }
 
   // Reads them from `arena`, a copy of arena_size floats in any memory that its caller can read.
-  static auto function_of(const float* arena) { return network_function<layers, weights_by_pointer>({arena}); }
+  static auto function_of(const float* arena) {
+    return network_function<layers, weights_by_pointer>({arena});
+  }
 
-  // Holds a copy of the weights itself. For small networks: an argument of a kernel has 4 KB, since CUDA 12.1 32 KB.
+  // Holds a copy of the weights itself. For small networks: an argument of a kernel has 4 KB, since CUDA 12.1
+  // 32 KB.
   auto function_by_value() const {
     weights_by_value<layout::size> weights;
     copy_to_host<float>(stream(), weights.data, parameters_.data());
@@ -242,14 +249,15 @@ class basic_network {
   cudaStream_t stream() const { return context_.stream(); }
 
  private:
-  static constexpr int inference_rows = 256;  // a batch of predict: large enough for GEMM, small enough for caches
+  static constexpr int inference_rows =
+      256;  // a batch of predict: large enough for GEMM, small enough for caches
 
   template <class Activation>
   struct default_initializer {
     using type = glorot_uniform;
   };
   template <class Activation>
-    requires requires { typename Activation::initializer; }
+  requires requires { typename Activation::initializer; }
   struct default_initializer<Activation> {
     using type = typename Activation::initializer;
   };
@@ -260,15 +268,17 @@ class basic_network {
 
   static void require_width(int width, const char* doing) {
     if (width == input_size) return;
-    throw error(doing, "a sample has " + std::to_string(width) + " values, the network takes " +
-                           std::to_string(input_size),
-                "give a matrix (n, " + std::to_string(input_size) + ")");
+    throw error(
+        doing,
+        "a sample has " + std::to_string(width) + " values, the network takes " + std::to_string(input_size),
+        "give a matrix (n, " + std::to_string(input_size) + ")");
   }
 
   static void require_size(const char* doing, std::size_t size, int rows, int width) {
     if (size == elements(rows, width)) return;
-    throw error(doing, std::to_string(size) + " values are given for " + std::to_string(rows) + " × " +
-                           std::to_string(width),
+    throw error(doing,
+                std::to_string(size) + " values are given for " + std::to_string(rows) + " × " +
+                    std::to_string(width),
                 "give " + std::to_string(elements(rows, width)) + " values");
   }
 
@@ -281,9 +291,8 @@ class basic_network {
   // function.operator()<L>() for every layer.
   template <class Function>
   static void for_each_layer(Function&& function) {
-    [&]<std::size_t... L>(std::index_sequence<L...>) {
-      (function.template operator()<L>(), ...);
-    }(std::make_index_sequence<layer_count>{});
+    [&]<std::size_t... L>(std::index_sequence<L...>) { (function.template operator()<L>(), ...); }
+    (std::make_index_sequence<layer_count>{});
   }
 
   template <class Initializer>
@@ -307,7 +316,8 @@ class basic_network {
       for (const int extent : tensor.spec.extents) {
         if (extent > 0) extents.push_back(static_cast<std::size_t>(extent));
       }
-      result.push_back({std::to_string(tensor.module_number) + "." + tensor.spec.name, std::move(extents),
+      result.push_back({std::to_string(tensor.module_number) + "." + tensor.spec.name,
+                        std::move(extents),
                         {arena.data() + tensor.offset, tensor.spec.size()}});
     }
     return result;
@@ -324,7 +334,8 @@ class basic_network {
   static constexpr std::size_t region_begin(int rows) {
     return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
       return (std::size_t{0} + ... + padded(elements(rows, width<Before>)));
-    }(std::make_index_sequence<L>{});
+    }
+    (std::make_index_sequence<L>{});
   }
 
   template <std::size_t L>
@@ -340,13 +351,14 @@ class basic_network {
   }
   template <std::size_t L>
   matrix_view<float> z_of(int rows) const {
-    return matrix(training_memory_.data() + region_begin<layer_count>(capacity_) + region_begin<L>(capacity_), rows,
-                  width<L>);
+    return matrix(training_memory_.data() + region_begin<layer_count>(capacity_) + region_begin<L>(capacity_),
+                  rows, width<L>);
   }
 
   static constexpr bool any_keeps_z = []<std::size_t... L>(std::index_sequence<L...>) {
     return (false || ... || keeps_z<L>);
-  }(std::make_index_sequence<layer_count>{});
+  }
+  (std::make_index_sequence<layer_count>{});
 
   void reserve_training(int rows) {
     reserve(rows);
@@ -414,7 +426,8 @@ class basic_network {
       backward_into(dx);
     } else {
       const auto derivative = derivative_of<L - 1>(x.rows);
-      backward_into(input_delta<std::remove_const_t<decltype(derivative)>>{delta_of<L - 1>(x.rows), derivative});
+      backward_into(
+          input_delta<std::remove_const_t<decltype(derivative)>>{delta_of<L - 1>(x.rows), derivative});
       backward_from<L - 1>(x, dx);
     }
   }
@@ -454,7 +467,8 @@ class basic_network {
   training_counters counters_;
 };
 
-// network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, in that one.
+// network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, in
+// that one.
 template <class First, class... Rest>
 class network : public basic_network<fp32, First, Rest...> {
  public:

@@ -1,5 +1,6 @@
-// A network as a function of one sample: a small trivially copyable object that one thread evaluates, on the host or
-// inside a kernel of the user's own. Shapes are constants, loops are laid out flat, activations stay in registers.
+// A network as a function of one sample: a small trivially copyable object that one thread evaluates, on the
+// host or inside a kernel of the user's own. Shapes are constants, loops are laid out flat, activations stay
+// in registers.
 #pragma once
 
 #include <plexus/layers/chain.hpp>
@@ -65,11 +66,13 @@ class network_function {
   // y = f(x)
   PLEXUS_FN output operator()(const input& x) const { return evaluate<0>(x); }
 
-  // Forward and back: ∂C/∂x, where slope(y) is ∂C/∂y at y = f(x). add_weight_gradient(i, ∂C/∂w_i) is called once for
-  // every weight, i being its place in the arena, after the weight was last read: it may update the weight itself.
+  // Forward and back: ∂C/∂x, where slope(y) is ∂C/∂y at y = f(x). add_weight_gradient(i, ∂C/∂w_i) is called
+  // once for every weight, i being its place in the arena, after the weight was last read: it may update the
+  // weight itself.
   template <class Slope, class AddWeightGradient>
-    requires requires(const Slope slope, const output y) { output(slope(y)); }
-  PLEXUS_FN input gradient(const input& x, const Slope& slope, const AddWeightGradient& add_weight_gradient) const {
+  requires requires(const Slope slope, const output y) { output(slope(y)); }
+  PLEXUS_FN input gradient(const input& x, const Slope& slope,
+                           const AddWeightGradient& add_weight_gradient) const {
     return differentiate<0>(x, slope, add_weight_gradient);
   }
 
@@ -100,7 +103,8 @@ class network_function {
 
   // ∂C/∂x of layer L's input x.
   template <std::size_t L, class X, class Slope, class AddWeightGradient>
-  PLEXUS_FN X differentiate(const X& x, const Slope& slope, const AddWeightGradient& add_weight_gradient) const {
+  PLEXUS_FN X differentiate(const X& x, const Slope& slope,
+                            const AddWeightGradient& add_weight_gradient) const {
     if constexpr (L == layer_count) {
       return slope(x);
     } else {

@@ -1,8 +1,8 @@
 // The only file that knows which CUDA this is: the toolkit's (nvcc) or hostcuda's (any other C++20 compiler).
 //
-// It gives everything else: the CUDA runtime's names inside namespace plexus, the namespace that keeps a unit built by
-// nvcc and one built by g++ apart when they are linked into one program, and the few operations that are written
-// differently on the two sides.
+// It gives everything else: the CUDA runtime's names inside namespace plexus, the namespace that keeps a unit
+// built by nvcc and one built by g++ apart when they are linked into one program, and the few operations that
+// are written differently on the two sides.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 #include <cuda_runtime.h>
 #define PLEXUS_ABI on_cuda
 
-// For kernels of a user's own: `using namespace plexus::cuda_names;` gives threadIdx and its kin where they are not
-// global, that is, where the device is the CPU.
+// For kernels of a user's own: `using namespace plexus::cuda_names;` gives threadIdx and its kin where they
+// are not global, that is, where the device is the CPU.
 namespace plexus::inline PLEXUS_ABI::cuda_names {}
 
 #else
@@ -34,8 +34,8 @@ using namespace hostcuda;
 // A function that a kernel and the host may both call: the two functions of an activation, for example.
 #define PLEXUS_FN __host__ __device__
 
-// Stands before a short loop of constant length that a kernel needs laid out flat: arrays indexed by it then live in
-// registers. A CPU's compiler vectorises the loop as it is, which is quicker to compile and to run.
+// Stands before a short loop of constant length that a kernel needs laid out flat: arrays indexed by it then
+// live in registers. A CPU's compiler vectorises the loop as it is, which is quicker to compile and to run.
 #if defined(__CUDACC__)
 #define PLEXUS_UNROLL _Pragma("unroll")
 #else
@@ -54,7 +54,8 @@ inline std::string fault_report() { return {}; }
 template <class Function>
 __global__ void parallel_for_kernel(std::size_t count, Function function) {
   const std::size_t stride = static_cast<std::size_t>(gridDim.x) * blockDim.x;
-  for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += stride) {
+  for (std::size_t i = static_cast<std::size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += stride) {
     function(i);
   }
 }

@@ -28,8 +28,9 @@ __global__ void fill_shared_kernel(int floats, float* out) {
 }
 
 void sum_in_shared(cudaStream_t on, int floats, float* out) {
-  launch("summing in shared memory", on, {dim3(1), dim3(64), static_cast<std::size_t>(floats) * sizeof(float)},
-         fill_shared_kernel, floats, out);
+  launch("summing in shared memory", on,
+         {dim3(1), dim3(64), static_cast<std::size_t>(floats) * sizeof(float)}, fill_shared_kernel, floats,
+         out);
 }
 
 }  // namespace
@@ -63,8 +64,10 @@ TEST_CASE("fill_zero clears exactly its range", "[core][buffer]") {
 
 TEST_CASE("More memory than there is is an error that says what to do", "[core][buffer]") {
   const std::string message = "allocating device memory";
-  CHECK_THROWS_WITH(buffer<double>(std::numeric_limits<std::size_t>::max() / 4), Catch::Matchers::ContainsSubstring(message));
-  CHECK_THROWS_WITH(buffer<double>(std::size_t{1} << 56), Catch::Matchers::ContainsSubstring("use a smaller batch or network"));
+  CHECK_THROWS_WITH(buffer<double>(std::numeric_limits<std::size_t>::max() / 4),
+                    Catch::Matchers::ContainsSubstring(message));
+  CHECK_THROWS_WITH(buffer<double>(std::size_t{1} << 56),
+                    Catch::Matchers::ContainsSubstring("use a smaller batch or network"));
 }
 
 TEST_CASE("A recorded graph runs when it is launched, each time", "[core][graph]") {
@@ -110,7 +113,8 @@ TEST_CASE("A launch asks for shared memory beyond 48 KB by itself", "[core][laun
 TEST_CASE("A launch that cannot be is an error with the kernel's name", "[core][launch]") {
   const stream on;
   const buffer<float> out(1);
-  CHECK_THROWS_WITH(sum_in_shared(on.get(), 1 << 20, out.data()), Catch::Matchers::ContainsSubstring("summing in shared memory"));
+  CHECK_THROWS_WITH(sum_in_shared(on.get(), 1 << 20, out.data()),
+                    Catch::Matchers::ContainsSubstring("summing in shared memory"));
   cudaGetLastError();
   CHECK_NOTHROW(sum_in_shared(on.get(), 100, out.data()));
   CHECK(to_host(on.get(), out.view()).front() == 100);

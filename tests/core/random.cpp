@@ -33,7 +33,8 @@ moments moments_of(const std::vector<float>& values) {
 }
 
 template <class Initializer>
-std::vector<float> initialized(const Initializer& initializer, std::size_t size, fan fan, std::uint64_t key = 7) {
+std::vector<float> initialized(const Initializer& initializer, std::size_t size, fan fan,
+                               std::uint64_t key = 7) {
   const stream on;
   buffer<float> w(size);
   initializer(on.get(), w.view(), random_stream{key, 3}, fan);
@@ -104,7 +105,8 @@ TEST_CASE("Initialisers have the range and the variance of their papers", "[core
     CHECK(m.variance == Approx(variance).epsilon(0.04));
     double fourth = 0;
     for (const float v : w) fourth += std::pow(v - m.mean, 4);
-    CHECK(fourth / static_cast<double>(size) == Approx(3 * variance * variance).epsilon(0.1));  // a normal's kurtosis
+    CHECK(fourth / static_cast<double>(size) ==
+          Approx(3 * variance * variance).epsilon(0.1));  // a normal's kurtosis
   };
   check_normal(initialized(normal{2, 3}, size, fan), 2, 9);
   check_normal(initialized(glorot_normal{}, size, fan), 0, 2.0 / 400);

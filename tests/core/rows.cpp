@@ -54,7 +54,8 @@ template <class Run>
 void check_statistics(int rows, int cols, const Run& run) {
   const stream on;
   const int ld = cols + 3;
-  const std::vector<float> values = random_values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(ld));
+  const std::vector<float> values =
+      random_values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(ld));
   const buffer<float> x = to_device(on.get(), values);
   const auto count = static_cast<std::size_t>(rows);
   const buffer<float> sums(count), largest(count), smallest(count);
@@ -90,7 +91,8 @@ TEST_CASE("for_each visits every index once", "[core][for_each]") {
 TEST_CASE("Row-wise functions give the same on a warp and on one thread", "[core][for_each]") {
   for (const auto& [rows, cols] : {std::pair{1, 1}, {3, 10}, {17, 31}, {9, 32}, {8, 33}, {5, 300}}) {
     CAPTURE(rows, cols);
-    check_statistics(rows, cols, [](cudaStream_t on, int count, auto function) { for_each_row(on, count, function); });
+    check_statistics(rows, cols,
+                     [](cudaStream_t on, int count, auto function) { for_each_row(on, count, function); });
     check_statistics(rows, cols, [](cudaStream_t on, int count, auto function) {
       launch("row-wise on warps", on, {dim3(static_cast<unsigned>(divide_up(count, 8))), dim3(256)},
              for_each_row_kernel<decltype(function)>, count, function);

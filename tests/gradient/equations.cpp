@@ -12,7 +12,8 @@ constexpr int n = 4, in = 5, out = 3;
 
 double logistic(double z) { return 1 / (1 + std::exp(-z)); }
 
-// Values for one layer of sigmoids: z (n, out), y (n, out), x (n, in), w (out, in), and an upstream delta (n, out).
+// Values for one layer of sigmoids: z (n, out), y (n, out), x (n, in), w (out, in), and an upstream delta (n,
+// out).
 struct one_layer {
   std::vector<float> z = support::random_values(n * out, 1), y = support::random_values(n * out, 2),
                      x = support::random_values(n * in, 3), w = support::random_values(out * in, 4),
@@ -36,14 +37,15 @@ std::vector<double> central_differences(std::vector<double> v, const Function& f
 
 void check_equal(const std::vector<float>& computed, const std::vector<double>& expected) {
   REQUIRE(computed.size() == expected.size());
-  for (std::size_t i = 0; i < computed.size(); ++i) CHECK(computed[i] == Approx(expected[i]).margin(2e-6).epsilon(1e-5));
+  for (std::size_t i = 0; i < computed.size(); ++i)
+    CHECK(computed[i] == Approx(expected[i]).margin(2e-6).epsilon(1e-5));
 }
 
 std::vector<double> in_double(const std::vector<float>& v) { return {v.begin(), v.end()}; }
 
 // Σ delta ⊙ (x wᵀ + b), whose derivative with respect to x, w or b is what backward computes of delta.
-double weighted_sums(const std::vector<float>& delta, const std::vector<double>& x, const std::vector<double>& w,
-                     const std::vector<double>& b) {
+double weighted_sums(const std::vector<float>& delta, const std::vector<double>& x,
+                     const std::vector<double>& w, const std::vector<double>& b) {
   double sum = 0;
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < out; ++j) {
@@ -95,7 +97,8 @@ TEST_CASE("BP2: delta passes through the transposed weights and the derivative",
     const px::buffer<float> inputs = px::to_device(on.stream(), a), w = px::to_device(on.stream(), v.w),
                             delta = px::to_device(on.stream(), v.delta);
     const px::buffer<float> below(n * in);
-    const px::activation_derivative<px::sigmoid> derivative{px::matrix<const float>(inputs.data(), n, in), {}};
+    const px::activation_derivative<px::sigmoid> derivative{px::matrix<const float>(inputs.data(), n, in),
+                                                            {}};
     px::gemm<px::layout::nn>(on, px::matrix<const float>(delta.data(), n, out),
                              px::matrix<const float>(w.data(), out, in),
                              px::times_derivative{px::matrix(below.data(), n, in), derivative});
@@ -126,7 +129,8 @@ TEST_CASE("BP4: the weights' gradient is delta transposed times the inputs", "[g
     const px::buffer<float> delta = px::to_device(on.stream(), v.delta), x = px::to_device(on.stream(), v.x);
     const px::buffer<float> dw(out * in);
     px::gemm<px::layout::tn>(on, px::matrix<const float>(delta.data(), n, out),
-                             px::matrix<const float>(x.data(), n, in), px::store{px::matrix(dw.data(), out, in)});
+                             px::matrix<const float>(x.data(), n, in),
+                             px::store{px::matrix(dw.data(), out, in)});
     check_equal(px::to_host(on.stream(), dw.view()), central_differences(in_double(v.w), [&](const auto& w) {
                   return weighted_sums(v.delta, in_double(v.x), w, zero_bias);
                 }));
@@ -134,8 +138,8 @@ TEST_CASE("BP4: the weights' gradient is delta transposed times the inputs", "[g
 }
 
 TEST_CASE("The lecture's backpropagation example comes out digit for digit", "[gradient]") {
-  using lecture =
-      px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>, px::dense<2, px::sigmoid, px::no_bias>>;
+  using lecture = px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>,
+                              px::dense<2, px::sigmoid, px::no_bias>>;
   lecture net;
   support::set_parameter(net, 0, {1, -2, 2, 2, 1, -4, 1, -1, 0});
   support::set_parameter(net, 1, {-3, 1, -3, 0, 1, 2});

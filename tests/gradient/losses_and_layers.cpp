@@ -10,12 +10,14 @@ using support::swish;
 
 namespace {
 
-px::target_view targets_of(const px::dataset& data, const px::buffer<int>& labels, const px::buffer<float>& values) {
+px::target_view targets_of(const px::dataset& data, const px::buffer<int>& labels,
+                           const px::buffer<float>& values) {
   return data.labels.empty() ? px::target_view{nullptr, values.data(), data.outputs}
                              : px::target_view{labels.data(), nullptr, 0};
 }
 
-// ∂f/∂v by the five-point stencil: the error is of the order h⁴, so that h may be large beside FP32's rounding.
+// ∂f/∂v by the five-point stencil: the error is of the order h⁴, so that h may be large beside FP32's
+// rounding.
 template <class Function>
 double central_difference(const Function& f, float v) {
   const float h = 0.02f;
@@ -77,7 +79,8 @@ void check_activation() {
   for (const auto policy : {px::gemm_policy::native, px::default_gemm_policy}) {
     for (const int n : {1, 6}) {
       CAPTURE(n);
-      const px::dataset classes = support::largest_feature(n, 5, 3), values = support::random_targets(n, 5, 3);
+      const px::dataset classes = support::largest_feature(n, 5, 3),
+                        values = support::random_targets(n, 5, 3);
       check_gradients<deep<Activation>>(values, px::quadratic{}, policy);
       check_gradients<deep<Activation>>(classes, px::quadratic{}, policy);
       check_gradients<logits<Activation>>(classes, px::softmax_cross_entropy{}, policy);
@@ -95,14 +98,14 @@ TEST_CASE("Gradients through softplus", "[gradient][slow]") { check_activation<p
 TEST_CASE("Gradients through identity", "[gradient][slow]") { check_activation<px::identity>(); }
 TEST_CASE("Gradients through a user's activation", "[gradient][slow]") { check_activation<swish>(); }
 
-// relu and leaky_relu have a kink that a difference may straddle, so they are held against the equations in double.
-// The same test checks every other activation at a size where tiles and edges matter.
+// relu and leaky_relu have a kink that a difference may straddle, so they are held against the equations in
+// double. The same test checks every other activation at a size where tiles and edges matter.
 namespace {
 
 template <class Activation>
 void check_against_equations(const reference::activation& sigma) {
-  using network = px::network<px::input<37>, px::dense<45, Activation>, px::dense<33, Activation, px::no_bias>,
-                              px::dense<7, Activation>>;
+  using network = px::network<px::input<37>, px::dense<45, Activation>,
+                              px::dense<33, Activation, px::no_bias>, px::dense<7, Activation>>;
   for (const auto policy : {px::gemm_policy::native, px::default_gemm_policy}) {
     network net{px::seed{2}, policy};
     const int n = 19;
@@ -126,7 +129,8 @@ void check_against_equations(const reference::activation& sigma) {
         return difference;
       };
       const reference::vector below = truth.backward(sample, gradient, sums);
-      for (std::size_t k = 0; k < 37; ++k) worst = std::max(worst, std::abs(below[k] - input_gradient[row * 37 + k]));
+      for (std::size_t k = 0; k < 37; ++k)
+        worst = std::max(worst, std::abs(below[k] - input_gradient[row * 37 + k]));
     }
     const reference::network computed = reference::copy_of(net, net.gradients(), {sigma, sigma, sigma});
     for (std::size_t l = 0; l < 3; ++l) {

@@ -42,12 +42,12 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
   support::check_bad_inputs(
       "networks and training",
       {
-          {"a sample of the wrong width", [](const auto&) { network{}.predict(five); }, "predicting one sample",
-           "5 values are given for 1 × 3", "give 3 values"},
+          {"a sample of the wrong width", [](const auto&) { network{}.predict(five); },
+           "predicting one sample", "5 values are given for 1 × 3", "give 3 values"},
           {"a batch of the wrong size", [](const auto&) { network{}.predict(five, 2); }, "predicting a batch",
            "5 values are given for 2 × 3", "give 6 values"},
-          {"a negative number of samples", [](const auto&) { network{}.predict(five, -1); }, "predicting a batch",
-           "the number of samples is negative", "give 0 or more"},
+          {"a negative number of samples", [](const auto&) { network{}.predict(five, -1); },
+           "predicting a batch", "the number of samples is negative", "give 0 or more"},
           {"a device matrix of the wrong width",
            [](const auto&) {
              const px::buffer<float> x(10);
@@ -55,7 +55,9 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "running a network forward", "a sample has 5 values, the network takes 3", "give a matrix (n, 3)"},
           {"an empty batch to train on",
-           [](const auto&) { network{}.step(std::span<const float>{}, std::span<const float>{}, px::quadratic{}, px::sgd{}); },
+           [](const auto&) {
+             network{}.step(std::span<const float>{}, std::span<const float>{}, px::quadratic{}, px::sgd{});
+           },
            "training a network", "the batch is empty", "give at least one sample"},
           {"a batch that is no whole number of samples",
            [](const auto&) {
@@ -68,7 +70,9 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "training on a batch of labels", "1 values are given for 2 × 1", "give 2 values"},
           {"targets of the wrong width",
-           [](const auto&) { network{}.step(std::span(three), std::span(three), px::quadratic{}, px::sgd{}); },
+           [](const auto&) {
+             network{}.step(std::span(three), std::span(three), px::quadratic{}, px::sgd{});
+           },
            "training on a batch of targets", "3 values are given for 1 × 2", "give 2 values"},
           {"a label that no output stands for",
            [](const auto&) {
@@ -76,30 +80,31 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "training on a batch of labels", "a label is outside [0, output_size)",
            "give class numbers below the number of outputs"},
-          {"a rate of zero", training({.rate = 0}, {}), "configuring sgd", "the rate is not a positive number",
-           "choose a rate such as 0.1"},
-          {"a rate that is NaN", training({.rate = not_a_number}, {}), "configuring sgd", "the rate is not a positive number",
-           "choose a rate such as 0.1"},
-          {"a momentum of one", training({.momentum = 1}, {}), "configuring sgd", "the momentum is not in [0, 1)",
-           "choose a momentum such as 0.9, or 0 for none"},
+          {"a rate of zero", training({.rate = 0}, {}), "configuring sgd",
+           "the rate is not a positive number", "choose a rate such as 0.1"},
+          {"a rate that is NaN", training({.rate = not_a_number}, {}), "configuring sgd",
+           "the rate is not a positive number", "choose a rate such as 0.1"},
+          {"a momentum of one", training({.momentum = 1}, {}), "configuring sgd",
+           "the momentum is not in [0, 1)", "choose a momentum such as 0.9, or 0 for none"},
           {"a negative weight decay", training({.weight_decay = -1}, {}), "configuring sgd",
            "the weight decay is not a number ≥ 0", "choose a weight decay such as 1e-4, or 0 for none"},
           {"Nesterov's step without momentum", training({.nesterov = true}, {}), "configuring sgd",
            "Nesterov's step is asked for without momentum", "set a momentum, or nesterov = false"},
-          {"no epochs", training({}, {.epochs = 0}), "training a network", "the number of epochs is not positive",
-           "train for at least one epoch"},
-          {"a batch of no samples", training({}, {.batch = 0}), "training a network", "the batch has no samples",
-           "use a batch of at least one sample"},
+          {"no epochs", training({}, {.epochs = 0}), "training a network",
+           "the number of epochs is not positive", "train for at least one epoch"},
+          {"a batch of no samples", training({}, {.batch = 0}), "training a network",
+           "the batch has no samples", "use a batch of at least one sample"},
           {"a batch larger than the set", training({}, {.batch = 11}), "training a network",
            "the batch of 11 is larger than the data set of 10 samples", "use a smaller batch"},
-          {"a stopping loss that is NaN", training({}, {.batch = 5, .stop_below = not_a_number}), "training a network",
-           "stop_below is negative or NaN", "give a loss, or 0 for no such rule"},
+          {"a stopping loss that is NaN", training({}, {.batch = 5, .stop_below = not_a_number}),
+           "training a network", "stop_below is negative or NaN", "give a loss, or 0 for no such rule"},
           {"a NaN among the targets", training_on([](px::dataset& data) { data.targets[7] = not_a_number; }),
            "checking a dataset", "target 1 of sample 3 is NaN", "remove the sample or replace the value"},
           {"an infinity among the inputs",
            training_on([](px::dataset& data) { data.inputs[4] = std::numeric_limits<float>::infinity(); }),
            "checking a dataset", "input 1 of sample 1 is infinite", "remove the sample or replace the value"},
-          {"a set of another width", [](const auto&) { fit(support::largest_feature(10, 4, 2), px::sgd{}, {.batch = 5}); },
+          {"a set of another width",
+           [](const auto&) { fit(support::largest_feature(10, 4, 2), px::sgd{}, {.batch = 5}); },
            "training a network", "the data have 4 features and 2 outputs, the network takes 3 and gives 2",
            "change the network's first or last layer, or the data"},
           {"a validation set of another width",
@@ -115,6 +120,7 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
              px::fit(net, support::random_targets(10, 3, 2), px::quadratic{}, px::sgd{.rate = 1e6f},
                      {.epochs = 50, .batch = 5});
            },
-           "training a network", "the loss is no longer finite in epoch 2", "use a smaller rate, or scale the inputs"},
+           "training a network", "the loss is no longer finite in epoch 2",
+           "use a smaller rate, or scale the inputs"},
       });
 }

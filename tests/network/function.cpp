@@ -11,7 +11,9 @@ using support::swish;
 namespace {
 
 // The i-th of a family of networks: depth 1 to 4, odd widths, every activation, with and without bias.
-constexpr int pick(int i, int salt, int below) { return (i * 7919 + salt * 104729 + i * i * salt * 31 + 17) % 9973 % below; }
+constexpr int pick(int i, int salt, int below) {
+  return (i * 7919 + salt * 104729 + i * i * salt * 31 + 17) % 9973 % below;
+}
 
 template <int I, int Layer>
 struct one_layer {
@@ -69,7 +71,8 @@ struct quadratic_slope {
 
 // ∂C/∂x of every sample and the sum of the weights' gradients.
 template <class Function>
-__global__ void differentiate_samples(Function f, int n, const float* x, const float* y, float* dx, float* dw) {
+__global__ void differentiate_samples(Function f, int n, const float* x, const float* y, float* dx,
+                                      float* dw) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= n) return;
   typename Function::input in;
@@ -95,24 +98,26 @@ void check_network(int number) {
   Network net{px::seed{static_cast<std::uint64_t>(number)}};
   for (const auto& tensor : net.parameters()) {  // biases that are not zero
     if (tensor.shape.size() == 1) {
-      const auto values = support::random_values(tensor.values.size, static_cast<std::uint64_t>(number) + 1000);
+      const auto values =
+          support::random_values(tensor.values.size, static_cast<std::uint64_t>(number) + 1000);
       px::copy_to_device<float>(net.stream(), tensor.values.data, values);
     }
   }
   const std::vector<float> x = support::random_values(n * in, 1), y = support::random_values(n * out, 2);
-  const px::buffer<float> device_x = px::to_device(net.stream(), x), device_y = px::to_device(net.stream(), y);
+  const px::buffer<float> device_x = px::to_device(net.stream(), x),
+                          device_y = px::to_device(net.stream(), y);
   const std::vector<float> expected = net.predict(x, n);
   CAPTURE(number, in, out);
 
   const px::buffer<float> outputs(n * out);
   const auto computed = [&] { return px::to_host(net.stream(), outputs.view()); };
   const auto by_pointer = net.function();
-  px::launch("by pointer", net.stream(), {grid, block}, evaluate_samples<decltype(net.function())>, by_pointer, n,
-             device_x.data(), outputs.data());
+  px::launch("by pointer", net.stream(), {grid, block}, evaluate_samples<decltype(net.function())>,
+             by_pointer, n, device_x.data(), outputs.data());
   check_close(computed(), expected);
   const auto by_value = net.function_by_value();
-  px::launch("by value", net.stream(), {grid, block}, evaluate_samples<decltype(net.function_by_value())>, by_value, n,
-             device_x.data(), outputs.data());
+  px::launch("by value", net.stream(), {grid, block}, evaluate_samples<decltype(net.function_by_value())>,
+             by_value, n, device_x.data(), outputs.data());
   check_close(computed(), expected);
   const float* arena = net.parameters().front().values.data;
   px::launch("from shared memory", net.stream(), {grid, block}, evaluate_from_shared<Network>, arena, n,
@@ -131,10 +136,10 @@ void check_network(int number) {
   // The network's gradients are those of the mean over the samples.
   const px::buffer<float> dx(n * in), expected_dx(n * in), dw(Network::layout::size);
   px::fill_zero(net.stream(), dw.view());
-  px::launch("gradients", net.stream(), {grid, block}, differentiate_samples<decltype(net.function())>, by_pointer, n,
-             device_x.data(), device_y.data(), dx.data(), dw.data());
-  net.backward(px::matrix<const float>(device_x.data(), n, in), {nullptr, device_y.data(), out}, px::quadratic{},
-               px::matrix(expected_dx.data(), n, in));
+  px::launch("gradients", net.stream(), {grid, block}, differentiate_samples<decltype(net.function())>,
+             by_pointer, n, device_x.data(), device_y.data(), dx.data(), dw.data());
+  net.backward(px::matrix<const float>(device_x.data(), n, in), {nullptr, device_y.data(), out},
+               px::quadratic{}, px::matrix(expected_dx.data(), n, in));
   const auto mean = [](std::vector<float> sums) {
     for (float& v : sums) v /= n;
     return sums;
@@ -159,7 +164,8 @@ TEST_CASE("A network's function is the network, for 30 networks", "[network][fun
 }
 
 TEST_CASE("A function is a small object that can be copied byte by byte", "[network][function]") {
-  using network = px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>, px::dense<2, px::sigmoid, px::no_bias>>;
+  using network = px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>,
+                              px::dense<2, px::sigmoid, px::no_bias>>;
   network net;
   STATIC_REQUIRE(std::is_trivially_copyable_v<decltype(net.function())>);
   STATIC_REQUIRE(std::is_trivially_copyable_v<decltype(net.function_by_value())>);

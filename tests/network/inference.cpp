@@ -9,15 +9,16 @@ using support::swish;
 
 namespace {
 
-using lecture = px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>, px::dense<2, px::sigmoid, px::no_bias>>;
+using lecture =
+    px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>, px::dense<2, px::sigmoid, px::no_bias>>;
 
-using mixed_layers = px::network<px::input<13>, px::dense<17, px::relu>, px::dense<9, px::tanh, px::no_bias>,
-                                 px::dense<21, swish>, px::dense<6, px::leaky_relu>, px::dense<8, px::softplus>,
-                                 px::dense<5>>;
+using mixed_layers =
+    px::network<px::input<13>, px::dense<17, px::relu>, px::dense<9, px::tanh, px::no_bias>,
+                px::dense<21, swish>, px::dense<6, px::leaky_relu>, px::dense<8, px::softplus>, px::dense<5>>;
 
-const std::vector<reference::activation> mixed_activations = {reference::relu(),       reference::tanh(),
-                                                              reference::swish(),      reference::leaky_relu(),
-                                                              reference::softplus(),   reference::identity()};
+const std::vector<reference::activation> mixed_activations = {reference::relu(),     reference::tanh(),
+                                                              reference::swish(),    reference::leaky_relu(),
+                                                              reference::softplus(), reference::identity()};
 
 }  // namespace
 
@@ -85,7 +86,8 @@ TEST_CASE("Parameters have the names and shapes of PyTorch's nn.Sequential", "[n
         "6.weight 6 21\n6.bias 6\n"
         "8.weight 8 6\n8.bias 8\n"
         "10.weight 5 8\n10.bias 5\n");
-  CHECK(mixed_layers::parameter_count == 17 * 13 + 17 + 9 * 17 + 21 * 9 + 21 + 6 * 21 + 6 + 8 * 6 + 8 + 5 * 8 + 5);
+  CHECK(mixed_layers::parameter_count ==
+        17 * 13 + 17 + 9 * 17 + 21 * 9 + 21 + 6 * 21 + 6 + 8 * 6 + 8 + 5 * 8 + 5);
 }
 
 TEST_CASE("Tensors begin on 256-byte boundaries of one arena", "[network]") {

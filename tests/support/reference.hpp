@@ -75,9 +75,10 @@ struct network {
     return a.back();
   }
 
-  // BP1 to BP4 for one sample whose ∂C/∂a is `gradient(a)`: adds to dw and db of a network of the same shape, and
-  // returns ∂C/∂x.
-  vector backward(const vector& x, const std::function<vector(const vector&)>& gradient, network& sums) const {
+  // BP1 to BP4 for one sample whose ∂C/∂a is `gradient(a)`: adds to dw and db of a network of the same shape,
+  // and returns ∂C/∂x.
+  vector backward(const vector& x, const std::function<vector(const vector&)>& gradient,
+                  network& sums) const {
     std::vector<vector> a, z;
     forward(x, a, z);
     vector above = gradient(a.back());  // ∂C/∂a of the layer at hand
@@ -117,9 +118,11 @@ inline vector softmax(const vector& a) {
   return p;
 }
 
-// The network's parameters (or gradients, in the same form) as a reference network with the given activations.
+// The network's parameters (or gradients, in the same form) as a reference network with the given
+// activations.
 template <class Network>
-network copy_of(Network& net, std::vector<plexus::named_parameter> tensors, const std::vector<activation>& sigma) {
+network copy_of(Network& net, std::vector<plexus::named_parameter> tensors,
+                const std::vector<activation>& sigma) {
   network result;
   for (const plexus::named_parameter& tensor : tensors) {
     const std::vector<float> values = plexus::to_host(net.stream(), tensor.values);

@@ -21,10 +21,12 @@ px::history train(Network& net, const px::dataset& data, px::sgd optimizer, cons
 }  // namespace
 
 TEST_CASE("fit learns, and its history is what evaluate finds", "[train]") {
-  const px::dataset data = support::largest_feature(200, 6, 4), validation = support::largest_feature(90, 6, 4, 8);
+  const px::dataset data = support::largest_feature(200, 6, 4),
+                    validation = support::largest_feature(90, 6, 4, 8);
   classifier net{px::seed{1}};
   const px::evaluation before = px::evaluate(net, data, px::softmax_cross_entropy{});
-  const px::history history = train(net, data, {.rate = 0.3f}, {.epochs = 20, .batch = 16, .validation = &validation});
+  const px::history history =
+      train(net, data, {.rate = 0.3f}, {.epochs = 20, .batch = 16, .validation = &validation});
   REQUIRE(history.epochs.size() == 20);
   CHECK(history.reason == px::stop_reason::epochs_done);
   CHECK(history.steps == 20 * 13);
@@ -48,8 +50,9 @@ TEST_CASE("evaluate is the mean over the samples, batch by batch", "[train]") {
   double loss = 0;
   int correct = 0;
   for (std::size_t i = 0; i < 301; ++i) {
-    const reference::vector p = reference::softmax(truth(reference::vector(
-        data.inputs.begin() + static_cast<std::ptrdiff_t>(i) * 6, data.inputs.begin() + static_cast<std::ptrdiff_t>(i + 1) * 6)));
+    const reference::vector p = reference::softmax(
+        truth(reference::vector(data.inputs.begin() + static_cast<std::ptrdiff_t>(i) * 6,
+                                data.inputs.begin() + static_cast<std::ptrdiff_t>(i + 1) * 6)));
     loss -= std::log(p[static_cast<std::size_t>(data.labels[i])]);
     correct += std::max_element(p.begin(), p.end()) - p.begin() == data.labels[i];
   }
@@ -58,14 +61,15 @@ TEST_CASE("evaluate is the mean over the samples, batch by batch", "[train]") {
   CHECK(judged.accuracy == Approx(correct / 301.0).epsilon(1e-12));
 }
 
-// 10 samples in batches of 4: the last batch has 2, and its gradient is the mean over 2. Every optimiser of the
-// family is followed in double.
+// 10 samples in batches of 4: the last batch has 2, and its gradient is the mean over 2. Every optimiser of
+// the family is followed in double.
 TEST_CASE("An epoch of SGD is the lecture's update, batch by batch, the short one included", "[train]") {
   const px::dataset data = support::random_targets(10, 3, 2);
-  for (const px::sgd optimizer : {px::sgd{.rate = 0.2f}, px::sgd{.rate = 0.1f, .momentum = 0.9f},
-                                  px::sgd{.rate = 0.1f, .momentum = 0.8f, .nesterov = true},
-                                  px::sgd{.rate = 0.2f, .weight_decay = 0.1f},
-                                  px::sgd{.rate = 0.1f, .momentum = 0.7f, .weight_decay = 0.05f, .nesterov = true}}) {
+  for (const px::sgd optimizer :
+       {px::sgd{.rate = 0.2f}, px::sgd{.rate = 0.1f, .momentum = 0.9f},
+        px::sgd{.rate = 0.1f, .momentum = 0.8f, .nesterov = true},
+        px::sgd{.rate = 0.2f, .weight_decay = 0.1f},
+        px::sgd{.rate = 0.1f, .momentum = 0.7f, .weight_decay = 0.05f, .nesterov = true}}) {
     CAPTURE(optimizer.momentum, optimizer.weight_decay, optimizer.nesterov);
     linear_model net{px::seed{3}};
     reference::network truth = reference::copy_of(net, net.parameters(), {reference::identity()});
@@ -86,23 +90,26 @@ TEST_CASE("An epoch of SGD is the lecture's update, batch by batch, the short on
         reference::network sums = truth.zero();
         for (std::size_t row = first; row < first + rows; ++row) {
           const auto begin = data.inputs.begin() + static_cast<std::ptrdiff_t>(row) * 3;
-          truth.backward(reference::vector(begin, begin + 3),
-                         [&](const reference::vector& a) {
-                           reference::vector gradient(2);
-                           for (std::size_t j = 0; j < 2; ++j) {
-                             gradient[j] = (a[j] - data.targets[row * 2 + j]) / static_cast<double>(rows);
-                           }
-                           return gradient;
-                         },
-                         sums);
+          truth.backward(
+              reference::vector(begin, begin + 3),
+              [&](const reference::vector& a) {
+                reference::vector gradient(2);
+                for (std::size_t j = 0; j < 2; ++j) {
+                  gradient[j] = (a[j] - data.targets[row * 2 + j]) / static_cast<double>(rows);
+                }
+                return gradient;
+              },
+              sums);
         }
         update(truth.layers[0].w, sums.layers[0].w, velocity.layers[0].w);
         update(truth.layers[0].b, sums.layers[0].b, velocity.layers[0].b);
       }
     }
     const auto values = support::parameter_values(net);
-    for (std::size_t i = 0; i < values[0].size(); ++i) CHECK(values[0][i] == Approx(truth.layers[0].w[i]).margin(2e-6));
-    for (std::size_t i = 0; i < values[1].size(); ++i) CHECK(values[1][i] == Approx(truth.layers[0].b[i]).margin(2e-6));
+    for (std::size_t i = 0; i < values[0].size(); ++i)
+      CHECK(values[0][i] == Approx(truth.layers[0].w[i]).margin(2e-6));
+    for (std::size_t i = 0; i < values[1].size(); ++i)
+      CHECK(values[1][i] == Approx(truth.layers[0].b[i]).margin(2e-6));
   }
 }
 
@@ -129,7 +136,8 @@ TEST_CASE("Three epochs and then two are five epochs, bit for bit", "[train]") {
 
 // Judging a validation set between epochs takes larger batches, moves memory and makes recorded steps anew.
 TEST_CASE("A validation set changes nothing of the training", "[train]") {
-  const px::dataset data = support::largest_feature(150, 6, 4), validation = support::largest_feature(300, 6, 4, 8);
+  const px::dataset data = support::largest_feature(150, 6, 4),
+                    validation = support::largest_feature(300, 6, 4, 8);
   classifier with{px::seed{7}}, without{px::seed{7}};
   train(with, data, {.rate = 0.1f, .momentum = 0.9f}, {.epochs = 3, .batch = 32, .validation = &validation});
   train(without, data, {.rate = 0.1f, .momentum = 0.9f}, {.epochs = 3, .batch = 32});
@@ -140,7 +148,8 @@ TEST_CASE("Both of the lecture's stopping rules fire and say so", "[train]") {
   const px::dataset data = support::largest_feature(100, 6, 4);
   SECTION("the error is sufficiently small") {
     classifier net{px::seed{1}};
-    const px::history history = train(net, data, {.rate = 0.3f}, {.epochs = 200, .batch = 10, .stop_below = 0.3});
+    const px::history history =
+        train(net, data, {.rate = 0.3f}, {.epochs = 200, .batch = 10, .stop_below = 0.3});
     CHECK(history.reason == px::stop_reason::error_small_enough);
     CHECK(history.epochs.size() < 200);
     CHECK(history.epochs.back().loss < 0.3);
@@ -148,7 +157,8 @@ TEST_CASE("Both of the lecture's stopping rules fire and say so", "[train]") {
   }
   SECTION("the steps run out, in the middle of an epoch") {
     classifier net{px::seed{1}};
-    const px::history history = train(net, data, {.rate = 0.3f}, {.epochs = 10, .batch = 10, .max_steps = 13});
+    const px::history history =
+        train(net, data, {.rate = 0.3f}, {.epochs = 10, .batch = 10, .max_steps = 13});
     CHECK(history.reason == px::stop_reason::step_limit);
     CHECK(history.steps == 13);
     CHECK(net.training_state().step == 13);
@@ -157,7 +167,8 @@ TEST_CASE("Both of the lecture's stopping rules fire and say so", "[train]") {
   }
   SECTION("the steps run out at the end of an epoch") {
     classifier net{px::seed{1}};
-    const px::history history = train(net, data, {.rate = 0.3f}, {.epochs = 10, .batch = 10, .max_steps = 20});
+    const px::history history =
+        train(net, data, {.rate = 0.3f}, {.epochs = 10, .batch = 10, .max_steps = 20});
     CHECK(history.reason == px::stop_reason::step_limit);
     CHECK(history.epochs.size() == 2);
   }
@@ -201,8 +212,8 @@ TEST_CASE("After its first steps training allocates nothing", "[train]") {
   const px::buffer<float> inputs = px::to_device(net.stream(), data.inputs);
   const px::buffer<int> targets = px::to_device(net.stream(), data.labels);
   const px::graph step = px::graph::capture(net.stream(), [&] {
-    net.step(px::matrix<const float>(inputs.data(), 64, 6), {targets.data(), nullptr, 0}, px::softmax_cross_entropy{},
-             optimizer);
+    net.step(px::matrix<const float>(inputs.data(), 64, 6), {targets.data(), nullptr, 0},
+             px::softmax_cross_entropy{}, optimizer);
   });
   for (int i = 0; i < 3; ++i) step.launch(net.stream());
   CHECK(net.memory_version() == version);
@@ -216,11 +227,11 @@ TEST_CASE("Progress ends each epoch with what the history says", "[train]") {
   const px::dataset data = support::largest_feature(100, 6, 4);
   classifier net{px::seed{1}};
   std::vector<px::training_progress> seen;
-  const px::history history = train(net, data, {.rate = 0.3f},
-                                    {.epochs = 3,
-                                     .batch = 16,
-                                     .validation = &data,
-                                     .progress = [&](const px::training_progress& now) { seen.push_back(now); }});
+  const px::history history = train(
+      net, data, {.rate = 0.3f},
+      {.epochs = 3, .batch = 16, .validation = &data, .progress = [&](const px::training_progress& now) {
+         seen.push_back(now);
+       }});
   std::size_t epoch = 0;
   for (const auto& now : seen) {
     CHECK(now.samples_total == 100);
@@ -242,8 +253,10 @@ TEST_CASE("A step on host memory with values is a step with the same labels", "[
   for (std::size_t i = 0; i < 9; ++i) one_hot[i * 4 + static_cast<std::size_t>(data.labels[i])] = 1;
   classifier a{px::seed{2}}, b{px::seed{2}};
   for (int i = 0; i < 3; ++i) {
-    a.step(std::span<const float>(data.inputs), std::span<const int>(data.labels), px::softmax_cross_entropy{}, px::sgd{});
-    b.step(std::span<const float>(data.inputs), std::span<const float>(one_hot), px::softmax_cross_entropy{}, px::sgd{});
+    a.step(std::span<const float>(data.inputs), std::span<const int>(data.labels),
+           px::softmax_cross_entropy{}, px::sgd{});
+    b.step(std::span<const float>(data.inputs), std::span<const float>(one_hot), px::softmax_cross_entropy{},
+           px::sgd{});
   }
   CHECK(support::parameter_values(a) == support::parameter_values(b));
 }

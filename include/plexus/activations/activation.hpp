@@ -1,8 +1,8 @@
 // What an activation is, and its derivative as backward uses it.
 //
 // An activation is a struct of two functions of the pre-activation z: float operator()(float z) const and
-// float derivative(float z) const, both PLEXUS_FN. Where σ' is a function of the output a = σ(z) alone, a third,
-// derivative_from_output(a), spares the network from keeping z.
+// float derivative(float z) const, both PLEXUS_FN. Where σ' is a function of the output a = σ(z) alone, a
+// third, derivative_from_output(a), spares the network from keeping z.
 #pragma once
 
 #include <plexus/core/view.hpp>

@@ -15,7 +15,8 @@ namespace plexus::inline PLEXUS_ABI {
 // Owns `size` elements of device memory, uninitialised. Movable, not copyable: a copy needs a stream.
 template <class T>
 class buffer {
-  static_assert(std::is_trivially_copyable_v<T>, "plexus::buffer: device memory holds trivially copyable types only");
+  static_assert(std::is_trivially_copyable_v<T>,
+                "plexus::buffer: device memory holds trivially copyable types only");
 
  public:
   buffer() = default;

@@ -1,5 +1,5 @@
-// Where work runs: a stream, the policy that chooses between hand-written kernels and the vendor's BLAS, and the
-// vendor's handle.
+// Where work runs: a stream, the policy that chooses between hand-written kernels and the vendor's BLAS, and
+// the vendor's handle.
 #pragma once
 
 #include <plexus/core/stream.hpp>
@@ -21,7 +21,8 @@ inline constexpr bool has_vendor_blas = true;
 inline constexpr bool has_vendor_blas = false;
 #endif
 
-// Hand-written kernels on a GPU. A CPU's BLAS knows its caches and vectors better than a kernel made of fibers.
+// Hand-written kernels on a GPU. A CPU's BLAS knows its caches and vectors better than a kernel made of
+// fibers.
 inline constexpr gemm_policy default_gemm_policy =
     platform::on_cpu && has_vendor_blas ? gemm_policy::vendor : gemm_policy::native;
 

@@ -6,8 +6,8 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// function(i) for every i in [0, count), in no particular order. `function` is a small trivially copyable object with
-// a PLEXUS_FN operator(); on the CPU it is inlined into a loop that vectorises.
+// function(i) for every i in [0, count), in no particular order. `function` is a small trivially copyable
+// object with a PLEXUS_FN operator(); on the CPU it is inlined into a loop that vectorises.
 template <class Function>
 void for_each(cudaStream_t stream, std::size_t count, Function function) {
   if (count == 0) return;
@@ -26,8 +26,8 @@ struct on_single_thread {
   PLEXUS_FN void operator()(std::size_t row) const { function(single_thread_group{}, static_cast<int>(row)); }
 };
 
-// function(group, row) for every row in [0, rows), the threads of a group sharing the row: a warp on a GPU, one thread
-// on a CPU. `function` has a template operator()(Group, int).
+// function(group, row) for every row in [0, rows), the threads of a group sharing the row: a warp on a GPU,
+// one thread on a CPU. `function` has a template operator()(Group, int).
 template <class Function>
 void for_each_row(cudaStream_t stream, int rows, Function function) {
   if constexpr (platform::on_cpu) {

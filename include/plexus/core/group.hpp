@@ -1,5 +1,5 @@
-// Groups: the threads that share one row of a matrix. A row's code is written once against rank(), size() and the
-// reductions, and runs on a warp (coalesced on a GPU) or on one thread (a vectorisable loop on a CPU).
+// Groups: the threads that share one row of a matrix. A row's code is written once against rank(), size() and
+// the reductions, and runs on a warp (coalesced on a GPU) or on one thread (a vectorisable loop on a CPU).
 #pragma once
 
 #include <plexus/platform.hpp>

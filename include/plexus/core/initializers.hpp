@@ -43,8 +43,8 @@ struct normal {
   }
 };
 
-// X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, eq. 16:
-// uniform in ±√(6 / (fan_in + fan_out)).
+// X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+// eq. 16: uniform in ±√(6 / (fan_in + fan_out)).
 struct glorot_uniform {
   void operator()(cudaStream_t stream, view<float> w, random_stream random, fan size) const {
     const float limit = std::sqrt(6.0f / static_cast<float>(size.in + size.out));

@@ -13,8 +13,9 @@ struct launch_shape {
   std::size_t shared_bytes = 0;  // dynamic shared memory
 };
 
-// Launches kernel(arguments...) and checks it. `name` is what the error message calls the kernel. A grid without
-// blocks is no work and no launch. More than 48 KB of dynamic shared memory is asked for here, as CUDA demands.
+// Launches kernel(arguments...) and checks it. `name` is what the error message calls the kernel. A grid
+// without blocks is no work and no launch. More than 48 KB of dynamic shared memory is asked for here, as
+// CUDA demands.
 template <class... Parameters, class... Arguments>
 void launch(const char* name, cudaStream_t stream, const launch_shape& shape, void (*kernel)(Parameters...),
             Arguments&&... arguments) {

@@ -1,7 +1,8 @@
-// Counter-based random numbers: number i of a stream is a function of (seed, stream, i) alone, so any thread can make
-// it and the order of threads changes nothing.
+// Counter-based random numbers: number i of a stream is a function of (seed, stream, i) alone, so any thread
+// can make it and the order of threads changes nothing.
 //
-// Philox4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+// Philox4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
+// 2011.
 #pragma once
 
 #include <plexus/core/for_each.hpp>
@@ -48,7 +49,8 @@ struct random_stream {
                       static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32));
   }
 
-  // Number i, uniform in (0, 1): the middle of one of 2²³ equal intervals, so that no rounding reaches 0 or 1.
+  // Number i, uniform in (0, 1): the middle of one of 2²³ equal intervals, so that no rounding reaches 0
+  // or 1.
   PLEXUS_FN float uniform(std::uint64_t i) const { return to_unit(words(i).word[0]); }
 
   // Number i, normal with mean 0 and standard deviation 1, by Box and Muller's transform.

@@ -83,7 +83,9 @@ class graph {
   }
 
   explicit operator bool() const { return handle_ != nullptr; }
-  void launch(cudaStream_t stream) const { check(cudaGraphLaunch(handle_.get(), stream), "launching a graph"); }
+  void launch(cudaStream_t stream) const {
+    check(cudaGraphLaunch(handle_.get(), stream), "launching a graph");
+  }
 
  private:
   struct destroy {

@@ -16,8 +16,7 @@ struct view {
 
   PLEXUS_FN T& operator[](std::size_t i) const { return data[i]; }
   template <class U>
-    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
-  PLEXUS_FN operator view<U>() const {
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) PLEXUS_FN operator view<U>() const {
     return {data, size};
   }
 };
@@ -33,8 +32,7 @@ struct matrix_view {
   PLEXUS_FN T* row(int i) const { return data + static_cast<std::ptrdiff_t>(i) * ld; }
   PLEXUS_FN T& operator()(int i, int j) const { return row(i)[j]; }
   template <class U>
-    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
-  PLEXUS_FN operator matrix_view<U>() const {
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) PLEXUS_FN operator matrix_view<U>() const {
     return {data, rows, cols, ld};
   }
 };

@@ -1,5 +1,5 @@
-// From a list of specifications to layers with shapes, and to the layout of their parameters in an arena: all at
-// compile time.
+// From a list of specifications to layers with shapes, and to the layout of their parameters in an arena: all
+// at compile time.
 #pragma once
 
 #include <plexus/layers/layer.hpp>
@@ -16,7 +16,8 @@ struct expects;
 template <class Shape>
 struct receives;
 
-// Never defined: the compiler's line about it names the layer, the shape it expects and the shape it receives.
+// Never defined: the compiler's line about it names the layer, the shape it expects and the shape it
+// receives.
 template <class Number, class Specification, class Expected, class Received>
 struct this_layer_does_not_accept_its_input;
 
@@ -38,12 +39,13 @@ struct bind {
 
 template <std::size_t Number, class Specification, class InputShape>
 struct bind<Number, Specification, InputShape, false> : bind<Number, Specification, InputShape, true> {
-  static_assert(
-      sizeof(this_layer_does_not_accept_its_input<layer_number<Number>, Specification,
-                                                  expects<typename Specification::expected>, receives<InputShape>>) > 0);
+  static_assert(sizeof(this_layer_does_not_accept_its_input<layer_number<Number>, Specification,
+                                                            expects<typename Specification::expected>,
+                                                            receives<InputShape>>) > 0);
 };
 
-// std::tuple of the layers that `Specifications` make of an input of InputShape; the first has the number Number.
+// std::tuple of the layers that `Specifications` make of an input of InputShape; the first has the number
+// Number.
 template <std::size_t Number, class InputShape, class... Specifications>
 struct chain {
   using layers = std::tuple<>;
@@ -91,7 +93,8 @@ struct arena_layout<std::tuple<Layers...>> {
   // Where layer L's parameters begin.
   static constexpr std::size_t layer_offset(std::size_t layer) {
     std::size_t offset = 0;
-    for (const tensor_record& record : tensors) offset += record.layer < layer ? padded(record.spec.size()) : 0;
+    for (const tensor_record& record : tensors)
+      offset += record.layer < layer ? padded(record.spec.size()) : 0;
     return offset;
   }
   static constexpr std::size_t size = layer_offset(sizeof...(Layers));

@@ -16,8 +16,9 @@ struct no_bias {};
 template <int Out, class Activation = identity, class Bias = with_bias>
 struct dense {
   static_assert(Out > 0, "plexus::dense: a layer has at least one unit");
-  static_assert(activation<Activation>,
-                "plexus::dense: an activation has float operator()(float) const and float derivative(float) const");
+  static_assert(
+      activation<Activation>,
+      "plexus::dense: an activation has float operator()(float) const and float derivative(float) const");
   static_assert(std::is_same_v<Bias, with_bias> || std::is_same_v<Bias, no_bias>,
                 "plexus::dense: the last argument is with_bias or no_bias");
 
@@ -90,8 +91,8 @@ struct dense {
     static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * in);
 
     template <class BiasTerm>
-    static void forward_with(context& on, matrix_view<const float> w, matrix_view<const float> x, BiasTerm bias,
-                             const layer_memory& out) {
+    static void forward_with(context& on, matrix_view<const float> w, matrix_view<const float> x,
+                             BiasTerm bias, const layer_memory& out) {
       if (out.z.data != nullptr) {
         gemm<layout::nt>(on, x, w, bias_activation_keep{out.a, bias, Activation{}, out.z});
       } else {
@@ -101,8 +102,8 @@ struct dense {
   };
 };
 
-// A dense layer that states its input's width as well, as PyTorch's nn.Linear(in, out) does. It does not compile after
-// a layer of another width.
+// A dense layer that states its input's width as well, as PyTorch's nn.Linear(in, out) does. It does not
+// compile after a layer of another width.
 template <int In, int Out, class Activation = identity, class Bias = with_bias>
 struct linear : dense<Out, Activation, Bias> {
   using expected = shape<In>;

@@ -1,8 +1,8 @@
 // What a layer is to the network that holds it.
 //
-// An entry of the list, such as dense<300, relu>, is a specification; its member template layer<InputShape> is the
-// layer, once its input is known. A layer has no data. It says which parameters it needs, and computes on memory that
-// the network gives it:
+// An entry of the list, such as dense<300, relu>, is a specification; its member template layer<InputShape>
+// is the layer, once its input is known. A layer has no data. It says which parameters it needs, and computes
+// on memory that the network gives it:
 //
 //   input_shape, output_shape, activation           types
 //   parameters                                      std::array of parameter_spec
@@ -10,8 +10,8 @@
 //   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z if it is kept
 //   backward(context&, w, dw, x, delta, dx)         delta = ∂C/∂z (n, out) → dw; and dx unless it is nothing
 //
-// A specification that takes only certain inputs says so with `template <class InputShape> accepts` and names them
-// with the type `expected`.
+// A specification that takes only certain inputs says so with `template <class InputShape> accepts` and names
+// them with the type `expected`.
 #pragma once
 
 #include <plexus/activations/activation.hpp>
@@ -38,7 +38,8 @@ struct parameter_spec {
   }
 };
 
-// Tensors begin on 256-byte boundaries of the arena, which any vector access and any tensor-core load accepts.
+// Tensors begin on 256-byte boundaries of the arena, which any vector access and any tensor-core load
+// accepts.
 constexpr std::size_t padded(std::size_t floats) { return (floats + 63) / 64 * 64; }
 
 // What a forward pass leaves: the outputs a = σ(z) and, where σ' cannot be had from them, z; both (n, out).

@@ -29,6 +29,8 @@ struct image {
 };
 
 template <class T>
-concept network_input = requires { typename T::input_shape; };
+concept network_input = requires {
+  typename T::input_shape;
+};
 
 }  // namespace plexus::inline PLEXUS_ABI

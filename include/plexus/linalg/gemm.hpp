@@ -38,6 +38,21 @@ gemm_shape checked_shape(matrix_view<const float> a, matrix_view<const float> b,
   return shape;
 }
 
+// By the kernels of this library, each for its shapes.
+template <layout L, class Epilogue>
+void native_gemm(const context& context, matrix_view<const float> a, matrix_view<const float> b,
+                 const Epilogue& epilogue) {
+  if (L == layout::nt && epilogue.c.rows == 1) {
+    kernels::gemv(context.stream(), a, b, epilogue);
+  } else if (L == layout::nt && epilogue.c.cols == 1) {
+    kernels::gemv(context.stream(), b, a, kernels::transposed_epilogue<Epilogue>{epilogue});
+  } else if (L != layout::nt && epilogue.c.rows == 1) {
+    kernels::combine_rows(context.stream(), b, kernels::as_vector(a), epilogue);
+  } else {
+    kernels::gemm<L>(context.stream(), a, b, epilogue);
+  }
+}
+
 // C(i, j) = epilogue of the product's element (i, j), C being epilogue.c. The product is A·Bᵀ, A·B or Aᵀ·B;
 // shapes at `layout`. k = 0 makes every element 0. The order of C's sums is fixed: same call, same device,
 // same bits.
@@ -49,21 +64,19 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
   if (m == 0 || n == 0) return;
   // Up to this many multiplications a loop is done before a BLAS has begun, or the threads of a tile.
   const long long direct_multiplications = by_vendor ? 128 : 2048;
-  const bool direct = static_cast<long long>(m) * n * k <= direct_multiplications;
-  if (direct) {
+  if (static_cast<long long>(m) * n * k <= direct_multiplications) {
     kernels::direct_product<L>(context.stream(), a, b, epilogue);
   } else if (L != layout::nt && k == 1) {
     kernels::outer_product(context.stream(), kernels::as_vector(a), b.data, epilogue);
   } else if (by_vendor) {
     vendor::gemm<L>(context, a, b, epilogue);
-  } else if (L == layout::nt && m == 1) {
-    kernels::gemv(context.stream(), a, b, epilogue);
-  } else if (L == layout::nt && n == 1) {
-    kernels::gemv(context.stream(), b, a, kernels::transposed_epilogue<Epilogue>{epilogue});
-  } else if (L != layout::nt && m == 1) {
-    kernels::combine_rows(context.stream(), b, kernels::as_vector(a), epilogue);
+  } else if constexpr (platform::on_cpu) {
+    // C is still in the caches when the epilogue passes over it, and no kernel need be compiled for each
+    // epilogue.
+    native_gemm<L>(context, a, b, plain_epilogue<Epilogue>{epilogue.c});
+    pass_epilogue(context, epilogue);
   } else {
-    kernels::gemm<L>(context.stream(), a, b, epilogue);
+    native_gemm<L>(context, a, b, epilogue);
   }
 }
 

@@ -7,8 +7,8 @@
 
 #include <plexus/core/context.hpp>
 #include <plexus/core/for_each.hpp>
-#include <plexus/kernels/epilogue.hpp>
 #include <plexus/kernels/gemm.hpp>
+#include <plexus/linalg/epilogue_pass.hpp>
 
 namespace plexus::inline PLEXUS_ABI::vendor {
 
@@ -47,22 +47,6 @@ void sgemv(context& context, matrix_view<const float> x, matrix_view<const float
         "multiplying a vector by a matrix");
 }
 
-// A BLAS leaves the products in C; this runs the epilogue over them.
-template <class Epilogue>
-struct epilogue_pass {
-  Epilogue epilogue;
-
-  template <class Group>
-  PLEXUS_FN void operator()(Group group, int row) const {
-    for (int col = group.rank(); col < epilogue.c.cols; col += group.size())
-      epilogue(row, col, epilogue.c(row, col));
-  }
-};
-
-// What a BLAS does by itself.
-template <class Epilogue>
-inline constexpr bool is_plain = std::is_same_v<Epilogue, store> || std::is_same_v<Epilogue, accumulate>;
-
 template <layout L, class Epilogue>
 void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b,
           const Epilogue& epilogue) {
@@ -72,9 +56,7 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
   } else {
     sgemm<L>(context, a, b, beta, epilogue.c);
   }
-  if constexpr (!is_plain<Epilogue>) {
-    for_each_row(context.stream(), epilogue.c.rows, epilogue_pass<Epilogue>{epilogue});
-  }
+  pass_epilogue(context, epilogue);
 }
 
 #else

@@ -1,4 +1,5 @@
-// A loss over a batch: its value and the rows it classifies correctly, and BP1, the delta of the output layer.
+// A loss over a batch: its value and the rows it classifies correctly, and BP1, the delta of the output
+// layer.
 #pragma once
 
 #include <plexus/core/for_each.hpp>
@@ -36,7 +37,8 @@ struct output_row {
   PLEXUS_FN float operator()(int j) const { return a[j]; }
 };
 
-// What a loss pass writes for each row: the loss, and 1 where the largest output is at the target's largest place.
+// What a loss pass writes for each row: the loss, and 1 where the largest output is at the target's largest
+// place.
 struct row_results {
   float* loss;
   float* correct;

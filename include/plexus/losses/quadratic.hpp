@@ -6,8 +6,8 @@
 namespace plexus::inline PLEXUS_ABI {
 
 struct quadratic {
-  // One sample's ½‖y − a‖², the group sharing its `width` outputs. gradient(j, a_j − y_j) takes ∂C/∂a_j of this sample;
-  // the mean over the n samples is the caller's.
+  // One sample's ½‖y − a‖², the group sharing its `width` outputs. gradient(j, a_j − y_j) takes ∂C/∂a_j of
+  // this sample; the mean over the n samples is the caller's.
   template <class Group, class Target, class Gradient>
   PLEXUS_FN float operator()(Group group, const float* a, Target y, int width, Gradient gradient) const {
     float sum = 0;

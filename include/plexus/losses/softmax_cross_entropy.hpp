@@ -8,8 +8,8 @@
 namespace plexus::inline PLEXUS_ABI {
 
 struct softmax_cross_entropy {
-  // One sample's −Σ yⱼ ln pⱼ = Σ yⱼ (ln Σᵢ e^aᵢ − aⱼ), by log-sum-exp with the maximum taken out so that nothing
-  // overflows. Softmax and loss fold into one gradient: ∂C/∂aⱼ = pⱼ Σ y − yⱼ.
+  // One sample's −Σ yⱼ ln pⱼ = Σ yⱼ (ln Σᵢ e^aᵢ − aⱼ), by log-sum-exp with the maximum taken out so that
+  // nothing overflows. Softmax and loss fold into one gradient: ∂C/∂aⱼ = pⱼ Σ y − yⱼ.
   template <class Group, class Target, class Gradient>
   PLEXUS_FN float operator()(Group group, const float* a, Target y, int width, Gradient gradient) const {
     float largest = -INFINITY;

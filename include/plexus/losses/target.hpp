@@ -5,8 +5,8 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// Targets in device memory. Exactly one of `labels` (n) and `values` (n, width; row-major, leading dimension ld) is
-// given; a label stands for the vector that is 1 at its place and 0 elsewhere.
+// Targets in device memory. Exactly one of `labels` (n) and `values` (n, width; row-major, leading dimension
+// ld) is given; a label stands for the vector that is 1 at its place and 0 elsewhere.
 struct target_view {
   const int* labels = nullptr;
   const float* values = nullptr;
@@ -19,7 +19,8 @@ struct target_view {
 
   // The targets of the rows from `first` on.
   PLEXUS_FN target_view from(int first) const {
-    return labels != nullptr ? target_view{labels + first, nullptr, 0} : target_view{nullptr, value_row(first), ld};
+    return labels != nullptr ? target_view{labels + first, nullptr, 0}
+                             : target_view{nullptr, value_row(first), ld};
   }
 };
 

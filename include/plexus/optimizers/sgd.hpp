@@ -1,4 +1,5 @@
-// Stochastic gradient descent: w ← w − (η/m) Σⱼ ∂C_Xj/∂w, the mean over the mini-batch being in the gradient already.
+// Stochastic gradient descent: w ← w − (η/m) Σⱼ ∂C_Xj/∂w, the mean over the mini-batch being in the gradient
+// already.
 #pragma once
 
 #include <plexus/core/error.hpp>
@@ -7,8 +8,8 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// With momentum μ: v ← μ v + g, w ← w − η v; Nesterov's form steps along g + μ v. Weight decay λ adds λ w to g.
-// As PyTorch's SGD defines them.
+// With momentum μ: v ← μ v + g, w ← w − η v; Nesterov's form steps along g + μ v. Weight decay λ adds λ w to
+// g. As PyTorch's SGD defines them.
 struct sgd {
   float rate = 0.01f;
   float momentum = 0;

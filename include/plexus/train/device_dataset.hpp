@@ -43,7 +43,7 @@ struct gather_rows {
   const int* order;
   const int* cursor;
   matrix_view<float> batch_inputs;
-  int* batch_labels;           // where the targets are labels
+  int* batch_labels;                 // where the targets are labels
   matrix_view<float> batch_targets;  // where they are values
 
   template <class Group>
@@ -70,8 +70,8 @@ struct advance_cursor {
   PLEXUS_FN void operator()(std::size_t) const { *cursor += rows; }
 };
 
-// Draws batches in a given order. The place in the order lies in device memory and moves on by itself, so that a
-// recorded step draws the next batch each time it is replayed.
+// Draws batches in a given order. The place in the order lies in device memory and moves on by itself, so
+// that a recorded step draws the next batch each time it is replayed.
 class batch_drawer {
  public:
   batch_drawer(const device_dataset& data, int batch)

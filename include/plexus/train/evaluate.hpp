@@ -21,9 +21,9 @@ void require_fit(const char* doing, const Network&, const dataset& data) {
   data.validate();
   if (data.features == Network::input_size && data.outputs == Network::output_size) return;
   throw error(doing,
-              "the data have " + std::to_string(data.features) + " features and " + std::to_string(data.outputs) +
-                  " outputs, the network takes " + std::to_string(Network::input_size) + " and gives " +
-                  std::to_string(Network::output_size),
+              "the data have " + std::to_string(data.features) + " features and " +
+                  std::to_string(data.outputs) + " outputs, the network takes " +
+                  std::to_string(Network::input_size) + " and gives " + std::to_string(Network::output_size),
               "change the network's first or last layer, or the data");
 }
 

@@ -1,5 +1,5 @@
-// fit(): the lecture's training procedure. Mini-batches, epochs, and an end: when the error is small enough, when the
-// steps run out, or when all epochs are done.
+// fit(): the lecture's training procedure. Mini-batches, epochs, and an end: when the error is small enough,
+// when the steps run out, or when all epochs are done.
 #pragma once
 
 #include <plexus/core/random.hpp>
@@ -18,13 +18,13 @@ namespace plexus::inline PLEXUS_ABI {
 
 struct fit_options {
   int epochs = 1;
-  int batch = 32;                        // samples in a mini-batch; an epoch's last one may have fewer
-  const dataset* validation = nullptr;   // judged at each epoch's end
-  bool shuffle = true;                   // a new order each epoch
-  seed order{};                          // of the orders: epoch e of a network's life is a function of (order, e)
-  double stop_below = 0;                 // ends after the first epoch whose mean training loss is below
-  std::uint64_t max_steps = 0;           // ends after so many steps; 0 is no limit
-  progress_callback progress{};          // called about ten times a second and at each epoch's end
+  int batch = 32;                       // samples in a mini-batch; an epoch's last one may have fewer
+  const dataset* validation = nullptr;  // judged at each epoch's end
+  bool shuffle = true;                  // a new order each epoch
+  seed order{};                  // of the orders: epoch e of a network's life is a function of (order, e)
+  double stop_below = 0;         // ends after the first epoch whose mean training loss is below
+  std::uint64_t max_steps = 0;   // ends after so many steps; 0 is no limit
+  progress_callback progress{};  // called about ten times a second and at each epoch's end
 };
 
 namespace detail {
@@ -39,7 +39,8 @@ inline void validate(const fit_options& options, const dataset& data) {
                     std::to_string(data.size()) + " samples",
                 "use a smaller batch");
   }
-  require(options.stop_below >= 0, doing, "stop_below is negative or NaN", "give a loss, or 0 for no such rule");
+  require(options.stop_below >= 0, doing, "stop_below is negative or NaN",
+          "give a loss, or 0 for no such rule");
 }
 
 // One call of fit().
@@ -169,8 +170,8 @@ class training_run {
 
 }  // namespace detail
 
-// Trains `net` on `data` in place. The data and the options are checked before anything changes. An error in the
-// middle (a loss that is no longer finite, a fault of the device) leaves the parameters as they are then.
+// Trains `net` on `data` in place. The data and the options are checked before anything changes. An error in
+// the middle (a loss that is no longer finite, a fault of the device) leaves the parameters as they are then.
 template <class Network, class Loss, class Optimizer>
 history fit(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
             const fit_options& options) {

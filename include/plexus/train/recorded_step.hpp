@@ -7,8 +7,8 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// Steps of one batch size. The first runs launch by launch and makes all memory; the second is recorded; from then on
-// a step is one launch of the graph and allocates nothing.
+// Steps of one batch size. The first runs launch by launch and makes all memory; the second is recorded; from
+// then on a step is one launch of the graph and allocates nothing.
 template <class Network, class Loss, class Optimizer>
 class recorded_step {
  public:
