@@ -1,5 +1,9 @@
 # How this project compiles its own tests, examples and benchmarks: with warnings as errors, in plexus' headers too, and
 # with the sanitizers that PLEXUS_SANITIZE names.
+if(PLEXUS_RESOLVED_DEVICE STREQUAL cuda)
+  enable_language(CUDA)
+endif()
+
 set(CMAKE_NO_SYSTEM_FROM_IMPORTED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 

@@ -37,14 +37,16 @@ find_program(PLEXUS_NVCC nvcc HINTS "${CMAKE_CUDA_COMPILER}" ENV CUDACXX
   PATHS ENV CUDA_PATH ENV CUDA_HOME /usr/local/cuda PATH_SUFFIXES bin DOC "The CUDA compiler")
 plexus_find_gpus(plexus_gpus)
 
-set(PLEXUS_RESOLVED_DEVICE ${PLEXUS_DEVICE})
+set(plexus_device ${PLEXUS_DEVICE})
 if(PLEXUS_DEVICE STREQUAL auto)
   if(PLEXUS_NVCC AND plexus_gpus)
-    set(PLEXUS_RESOLVED_DEVICE cuda)
+    set(plexus_device cuda)
   else()
-    set(PLEXUS_RESOLVED_DEVICE host)
+    set(plexus_device host)
   endif()
 endif()
+# In the cache, for the project that has plexus as a subdirectory.
+set(PLEXUS_RESOLVED_DEVICE ${plexus_device} CACHE INTERNAL "cuda or host")
 
 if(PLEXUS_RESOLVED_DEVICE STREQUAL cuda)
   if(NOT PLEXUS_NVCC AND NOT CMAKE_CUDA_COMPILER)
