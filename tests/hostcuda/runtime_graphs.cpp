@@ -1,3 +1,4 @@
+#include <latch>
 #include <thread>
 
 #include "runtime_support.hpp"
@@ -443,10 +444,12 @@ TEST_CASE("two streams replay one executable graph in turns", "[graphs]") {
   scoped_graph graph;
   REQUIRE(graph.end_capture(stream) == cudaSuccess);
   const cudaGraphExec_t executable = graph.executable();
+  std::latch together(2);
   std::vector<std::thread> threads;
   for (int t = 0; t < 2; ++t) {
-    threads.emplace_back([executable] {
+    threads.emplace_back([executable, &together] {
       const scoped_stream own;
+      together.arrive_and_wait();
       for (int i = 0; i < 500; ++i) cudaGraphLaunch(executable, own);
     });
   }
