@@ -1,6 +1,7 @@
 // What the hardware refuses to launch.
 #pragma once
 
+#include <hostcuda/engine/block.hpp>
 #include <hostcuda/engine/grid.hpp>
 #include <hostcuda/runtime/device.hpp>
 
