@@ -64,8 +64,7 @@ inline unsigned atomicDec(unsigned* address, unsigned limit) {
 
 template <detail::one_of<int, unsigned, unsigned short, unsigned long long> T>
 T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
-  std::atomic_ref<T>(*address).compare_exchange_strong(expected, value, detail::atomic_order(),
-                                                       std::memory_order_acquire);
+  std::atomic_ref<T>(*address).compare_exchange_strong(expected, value, detail::atomic_order());
   return expected;
 }
 

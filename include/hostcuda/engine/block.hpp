@@ -99,6 +99,7 @@ class block_runner {
   HOSTCUDA_UNSEEN context& context_of(unsigned thread);
   HOSTCUDA_UNSEEN void hand_over(unsigned next);
   HOSTCUDA_UNSEEN void suspend();
+  HOSTCUDA_UNSEEN void leave_if_abandoned() const;
   [[gnu::always_inline]] HOSTCUDA_UNSEEN void run_current();
   HOSTCUDA_UNSEEN void end_by_exception();
   [[gnu::always_inline]] HOSTCUDA_UNSEEN void finish_current();
@@ -186,6 +187,7 @@ HOSTCUDA_UNSEEN inline block_runner& kernel_runner(const char* function) {
 // ---- A block from begin to end
 
 inline block_runner::~block_runner() {
+  [[maybe_unused]] const unseen_writes throughout;
   for (unsigned i = 0; i < fiber_count_; ++i) delete fibers_[i];
   if (shared_ != nullptr) allow_bytes(shared_, shared_capacity_);
   std::free(shared_);
@@ -262,6 +264,7 @@ inline void block_runner::add_fiber() {
 // Dynamic shared memory begins as NaN, as a GPU's begins as anything; what lies behind it is not to be
 // touched.
 inline void block_runner::prepare_shared(std::size_t bytes) {
+  [[maybe_unused]] const unseen_writes throughout;  // the threads of blocks are not ordered with this one
   constexpr std::size_t alignment = 1024;
   if (shared_ != nullptr) allow_bytes(shared_, shared_capacity_);
   if (bytes > shared_capacity_) {
@@ -274,7 +277,6 @@ inline void block_runner::prepare_shared(std::size_t bytes) {
     }
   }
   if (shared_ == nullptr) return;
-  [[maybe_unused]] const unseen_writes while_filling;
   std::memset(shared_, 0xff, bytes);
   forbid_bytes(shared_ + bytes, shared_capacity_ - bytes);
 }
@@ -336,6 +338,9 @@ inline void block_runner::suspend() {
     hand_over(next);
   }
   thread_has_fenced = fenced;
+}
+
+inline void block_runner::leave_if_abandoned() const {
   if (abandoned_) throw block_abandoned{};
 }
 
@@ -416,6 +421,7 @@ inline barrier_count block_runner::barrier(bool predicate, source_line where) {
   if (++arrived_ == alive_) complete_barrier();
   suspend();
   passed.acquire();
+  leave_if_abandoned();
   return result_;
 }
 
@@ -453,6 +459,7 @@ inline bool block_runner::meet_in_warp(std::uint32_t mask, void* argument, const
     leads = (warp.leads & current_bit()) != 0;
     warp.leads &= ~current_bit();
     mine.released.acquire();
+    leave_if_abandoned();
   }
   return leads;
 }
@@ -482,6 +489,7 @@ inline void block_runner::finish_in_warp(std::uint32_t mask) {
   warp.waiting &= ~met;
   runnable_.add(current_ / warp_lanes, met);
   suspend();
+  leave_if_abandoned();
 }
 
 // After a lane has returned: groups that waited for it alone.
