@@ -42,6 +42,8 @@ struct batch_totals {
 // time.
 template <precision_policy Precision, class Input, class... Specifications>
 class basic_network {
+  static_assert(std::is_same_v<Precision, fp32>,
+                "plexus::network: the one precision there is so far is fp32");
   static_assert(network_input<Input>,
                 "plexus::network: the list begins with input<width> or image<channels, height, width>");
   static_assert(sizeof...(Specifications) > 0, "plexus::network: at least one layer follows the input");
@@ -176,6 +178,7 @@ class basic_network {
   // Forward and the loss alone.
   template <class Loss>
   void judge(matrix_view<const float> x, target_view y, const Loss& loss) {
+    require_one_target(y, "judging a network");
     forward(x);
     for_each_row(stream(), x.rows, judge_rows<Loss>{loss, outputs(x.rows), y, results()});
     add_to_totals(x.rows);
@@ -188,6 +191,11 @@ class basic_network {
     return {sums[0], sums[1]};
   }
   void reset_totals() { fill_zero(stream(), totals_.view()); }
+  // Puts back totals that were taken before: for who judges something else in between.
+  void restore_totals(const batch_totals& earlier) {
+    copy_to_device<double>(stream(), totals_.data(), std::array{earlier.loss, earlier.correct});
+    context_.synchronize();
+  }
 
   // ---- Memory
 
@@ -228,7 +236,11 @@ class basic_network {
 
   // Reads its weights from the network's arena, in device memory, for as long as the network lives: for
   // kernels, and for the host where that is the device.
-  auto function() const { return network_function<layers, weights_by_pointer>({parameters_.data()}); }
+  // Waits for the network's stream; after a later update, wait again or launch on stream().
+  auto function() const {
+    context_.synchronize();
+    return network_function<layers, weights_by_pointer>({parameters_.data()});
+  }
 
   // Reads them from `arena`, a copy of arena_size floats in any memory that its caller can read.
   static auto function_of(const float* arena) {
@@ -280,6 +292,11 @@ class basic_network {
                 std::to_string(size) + " values are given for " + std::to_string(rows) + " × " +
                     std::to_string(width),
                 "give " + std::to_string(elements(rows, width)) + " values");
+  }
+
+  static void require_one_target(const target_view& y, const char* doing) {
+    require((y.labels == nullptr) != (y.values == nullptr), doing,
+            "the target has not one of labels and values", "give a target_view exactly one of the two");
   }
 
   static int sample_count(std::span<const float> x) {
@@ -405,6 +422,7 @@ class basic_network {
   void propagate(matrix_view<const float> x, target_view y, const Loss& loss, const InputDelta& dx) {
     require_width(x.cols, "training a network");
     require(x.rows > 0, "training a network", "the batch is empty", "give at least one sample");
+    require_one_target(y, "training a network");
     reserve_training(x.rows);
     forward_layers(x, true);
     const auto derivative = derivative_of<layer_count - 1>(x.rows);

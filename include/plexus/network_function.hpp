@@ -57,6 +57,14 @@ class network_function {
   template <std::size_t L>
   static constexpr std::size_t weights_of = detail::arena_layout<Layers>::layer_offset(L);
 
+  template <std::size_t... L>
+  static constexpr bool all_small(std::index_sequence<L...>) {
+    return ((layer<L>::input_shape::size * layer<L>::output_shape::size <= 16384) && ...);
+  }
+  static_assert(
+      all_small(std::make_index_sequence<layer_count>{}),
+      "plexus::network_function: one thread evaluates layers of at most 16,384 weights; use predict()");
+
  public:
   using input = values<layer<0>::input_shape::size>;
   using output = values<layer<layer_count - 1>::output_shape::size>;

@@ -36,7 +36,7 @@ using namespace hostcuda;
 
 // Stands before a short loop of constant length that a kernel needs laid out flat: arrays indexed by it then
 // live in registers. A CPU's compiler vectorises the loop as it is, which is quicker to compile and to run.
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define PLEXUS_UNROLL _Pragma("unroll")
 #else
 #define PLEXUS_UNROLL

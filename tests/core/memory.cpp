@@ -52,6 +52,9 @@ TEST_CASE("A moved buffer leaves nothing behind", "[core][buffer]") {
   const float* memory = first.data();
   const buffer<float> second = std::move(first);
   CHECK(second.data() == memory);
+  CHECK(second.size() == 3);
+  CHECK(first.data() == nullptr);
+  CHECK(first.size() == 0);
   CHECK(to_host(on.get(), second.view()) == std::vector<float>{1, 2, 3});
 }
 
@@ -92,7 +95,18 @@ TEST_CASE("An exception while recording ends the capture and passes on", "[core]
   CHECK(to_host(on.get(), memory.view()) == std::vector<float>{2});
 }
 
-TEST_CASE("Events order streams and time work", "[core][stream]") {
+// Where streams run their work as late as they may, without the event the copy would come first.
+TEST_CASE("A stream waits for an event of another", "[core][stream]") {
+  const stream first, second;
+  event done;
+  const buffer<float> memory = to_device<float>(first.get(), {1, 2, 3});
+  for_each(first.get(), 3, add_one{memory.data()});
+  done.record(first.get());
+  second.wait(done);
+  CHECK(to_host(second.get(), memory.view()) == std::vector<float>{2, 3, 4});
+}
+
+TEST_CASE("Two events time the work between them", "[core][stream]") {
   const stream on;
   event begin, end;
   begin.record(on.get());
@@ -115,7 +129,7 @@ TEST_CASE("A launch that cannot be is an error with the kernel's name", "[core][
   const buffer<float> out(1);
   CHECK_THROWS_WITH(sum_in_shared(on.get(), 1 << 20, out.data()),
                     Catch::Matchers::ContainsSubstring("summing in shared memory"));
-  cudaGetLastError();
+  CHECK(cudaGetLastError() == cudaSuccess);  // the exception took it along
   CHECK_NOTHROW(sum_in_shared(on.get(), 100, out.data()));
   CHECK(to_host(on.get(), out.view()).front() == 100);
 }

@@ -37,7 +37,9 @@ class device_matrix {
         ld_(cols + where.slack),
         first_(guard + static_cast<std::size_t>(where.offset)),
         memory_(first_ + static_cast<std::size_t>(rows) * static_cast<std::size_t>(ld_) + guard, poison()),
-        device_(to_device(nullptr, memory_)) {}
+        device_(to_device(nullptr, memory_)) {
+    check(cudaStreamSynchronize(nullptr), "uploading a test matrix");  // kernels run on other streams
+  }
 
   static device_matrix random(generator& random, int rows, int cols, placement where) {
     device_matrix result(rows, cols, where);

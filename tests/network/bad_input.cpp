@@ -54,6 +54,13 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
              network{}.forward(px::matrix<const float>(x.data(), 2, 5));
            },
            "running a network forward", "a sample has 5 values, the network takes 3", "give a matrix (n, 3)"},
+          {"a target with neither labels nor values",
+           [](const auto&) {
+             const px::buffer<float> x(6);
+             network{}.backward(px::matrix<const float>(x.data(), 2, 3), {}, px::quadratic{});
+           },
+           "training a network", "the target has not one of labels and values",
+           "give a target_view exactly one of the two"},
           {"an empty batch to train on",
            [](const auto&) {
              network{}.step(std::span<const float>{}, std::span<const float>{}, px::quadratic{}, px::sgd{});

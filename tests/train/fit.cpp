@@ -247,6 +247,22 @@ TEST_CASE("Progress ends each epoch with what the history says", "[train]") {
   CHECK(seen.back().seconds_left == 0);
 }
 
+TEST_CASE("Who evaluates in the middle of an epoch does not disturb its sums", "[train]") {
+  const px::dataset data = support::largest_feature(100, 6, 4);
+  classifier net{px::seed{1}}, undisturbed{px::seed{1}};
+  const px::buffer<float> x = px::to_device(net.stream(), data.inputs);
+  const px::buffer<int> labels = px::to_device(net.stream(), data.labels);
+  const auto judge = [&](classifier& judged) {
+    judged.judge(px::matrix<const float>(x.data(), 100, 6), {labels.data(), nullptr, 0},
+                 px::softmax_cross_entropy{});
+  };
+  judge(undisturbed);
+  judge(net);
+  px::evaluate(net, support::largest_feature(37, 6, 4), px::softmax_cross_entropy{});
+  CHECK(net.totals().loss == undisturbed.totals().loss);
+  CHECK(net.totals().correct == undisturbed.totals().correct);
+}
+
 TEST_CASE("A step on host memory with values is a step with the same labels", "[train]") {
   const px::dataset data = support::largest_feature(9, 6, 4);
   std::vector<float> one_hot(9 * 4, 0.0f);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
@@ -20,6 +21,12 @@ class buffer {
 
  public:
   buffer() = default;
+  buffer(buffer&& other) noexcept : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)) {}
+  buffer& operator=(buffer&& other) noexcept {
+    memory_ = std::move(other.memory_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   explicit buffer(std::size_t size) : size_(size) {
     require(size <= std::numeric_limits<std::size_t>::max() / sizeof(T), "allocating device memory",
             "the size in bytes does not fit in size_t", "ask for fewer elements");

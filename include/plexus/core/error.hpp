@@ -21,6 +21,7 @@ inline void require(bool condition, const char* doing, const char* wrong, const 
 }
 
 [[noreturn]] inline void throw_cuda_error(cudaError_t status, const char* doing) {
+  cudaGetLastError();  // the exception carries it from here: nobody shall find it again at his own call
   std::string wrong = std::string(cudaGetErrorString(status)) + " (" + cudaGetErrorName(status) + ")";
   if (const std::string report = platform::fault_report(); !report.empty()) wrong += ": " + report;
   throw error(doing, wrong,

@@ -14,9 +14,12 @@ void for_each(cudaStream_t stream, std::size_t count, Function function) {
   check(platform::parallel_for(stream, count, function), "launching an elementwise function");
 }
 
+// A warp a row, eight of them in a block.
+inline constexpr unsigned rows_per_block = 8;
+
 template <class Function>
-__global__ void __launch_bounds__(256) for_each_row_kernel(int rows, Function function) {
-  const int row = static_cast<int>((blockIdx.x * blockDim.x + threadIdx.x) / 32u);
+__global__ void __launch_bounds__(32 * rows_per_block) for_each_row_kernel(int rows, Function function) {
+  const int row = static_cast<int>(blockIdx.x * rows_per_block + threadIdx.x / 32u);
   if (row < rows) function(warp_group{}, row);
 }
 
@@ -33,8 +36,8 @@ void for_each_row(cudaStream_t stream, int rows, Function function) {
   if constexpr (platform::on_cpu) {
     for_each(stream, static_cast<std::size_t>(rows), on_single_thread<Function>{function});
   } else {
-    constexpr int warps = 8;
-    const launch_shape shape{dim3(static_cast<unsigned>(divide_up(rows, warps))), dim3(warps * 32)};
+    const launch_shape shape{dim3(divide_up(static_cast<unsigned>(rows), rows_per_block)),
+                             dim3(32 * rows_per_block)};
     launch("launching a row-wise function", stream, shape, for_each_row_kernel<Function>, rows, function);
   }
 }

@@ -8,25 +8,6 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// Owns a stream. Work put on it runs in order.
-class stream {
- public:
-  stream() {
-    cudaStream_t handle = nullptr;
-    check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "creating a stream");
-    handle_.reset(handle);
-  }
-
-  cudaStream_t get() const { return handle_.get(); }
-  void synchronize() const { check(cudaStreamSynchronize(get()), "waiting for a stream"); }
-
- private:
-  struct destroy {
-    void operator()(cudaStream_t handle) const { cudaStreamDestroy(handle); }
-  };
-  std::unique_ptr<std::remove_pointer_t<cudaStream_t>, destroy> handle_;
-};
-
 // Owns an event: a point in a stream's work that another stream or the host can wait for.
 class event {
  public:
@@ -45,6 +26,29 @@ class event {
     void operator()(cudaEvent_t handle) const { cudaEventDestroy(handle); }
   };
   std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, destroy> handle_;
+};
+
+// Owns a stream. Work put on it runs in order.
+class stream {
+ public:
+  stream() {
+    cudaStream_t handle = nullptr;
+    check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "creating a stream");
+    handle_.reset(handle);
+  }
+
+  cudaStream_t get() const { return handle_.get(); }
+  // What comes later on this stream waits for the event.
+  void wait(const event& earlier) const {
+    check(cudaStreamWaitEvent(get(), earlier.get(), 0), "making a stream wait for an event");
+  }
+  void synchronize() const { check(cudaStreamSynchronize(get()), "waiting for a stream"); }
+
+ private:
+  struct destroy {
+    void operator()(cudaStream_t handle) const { cudaStreamDestroy(handle); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cudaStream_t>, destroy> handle_;
 };
 
 // Milliseconds between two recorded events; waits for the second.

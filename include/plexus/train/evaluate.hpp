@@ -38,13 +38,16 @@ evaluation mean_of(const batch_totals& totals, double samples) {
 template <class Network, class Loss>
 evaluation evaluate(Network& net, const device_dataset& data, const Loss& loss) {
   constexpr int rows_at_once = 256;
+  const batch_totals under_way = net.totals();  // of an epoch, where a progress callback evaluates
   net.reset_totals();
   for (int first = 0; first < data.size(); first += rows_at_once) {
     auto x = data.inputs();
     x = {x.row(first), std::min(rows_at_once, data.size() - first), x.cols, x.ld};
     net.judge(x, data.targets().from(first), loss);
   }
-  return mean_of<Network>(net.totals(), data.size());
+  const evaluation result = mean_of<Network>(net.totals(), data.size());
+  net.restore_totals(under_way);
+  return result;
 }
 
 // Mean loss and accuracy of `net` over `data`.

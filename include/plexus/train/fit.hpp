@@ -109,7 +109,8 @@ class training_run {
 
   void draw_order() {
     std::iota(order_.begin(), order_.end(), 0);
-    if (options_.shuffle) shuffle(random_stream{options_.order.value, net_.training_state().epoch}, order_);
+    if (options_.shuffle)
+      shuffle(random_stream{options_.order.value, orders + net_.training_state().epoch}, order_);
     batches_.begin(net_.stream(), order_);
   }
 
@@ -156,6 +157,8 @@ class training_run {
     return now;
   }
 
+  // The streams of the orders, far from those of the tensors, which a network draws from the same seeds.
+  static constexpr std::uint64_t orders = std::uint64_t{1} << 32;
   static constexpr auto report_interval = std::chrono::milliseconds(100);
 
   Network& net_;
