@@ -8,33 +8,17 @@
 
 #include <hostcuda/builtins/variables.hpp>
 #include <hostcuda/engine/fence.hpp>
-#include <hostcuda/engine/fiber.hpp>
+#include <hostcuda/engine/fiber_stock.hpp>
 #include <hostcuda/engine/grid.hpp>
+#include <hostcuda/engine/shared_buffer.hpp>
+#include <hostcuda/engine/source_line.hpp>
 #include <hostcuda/engine/thread_set.hpp>
 
-#include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <string>
 #include <utility>
 
 namespace hostcuda::detail {
-
-// Where in the source a barrier stands.
-struct source_line {
-  const char* file = nullptr;
-  int line = 0;
-  static constexpr source_line here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
-    return {file, line};
-  }
-  bool operator==(const source_line& other) const {
-    return line == other.line && (file == other.file || std::strcmp(file, other.file) == 0);
-  }
-  std::string text() const {
-    const char* name = std::strrchr(file, '/');
-    return std::string(name == nullptr ? file : name + 1) + ":" + std::to_string(line);
-  }
-};
 
 // What the threads of a block learn from a barrier.
 struct barrier_count {
@@ -44,10 +28,7 @@ struct barrier_count {
 
 class block_runner {
  public:
-  explicit block_runner(std::size_t stack_bytes) : stack_bytes_(stack_bytes) {}
-  block_runner(const block_runner&) = delete;
-  block_runner& operator=(const block_runner&) = delete;
-  ~block_runner();
+  explicit block_runner(std::size_t stack_bytes) : fibers_(stack_bytes, fiber_main) {}
 
   // Runs block `number` of the grid to its end.
   HOSTCUDA_UNSEEN void run(grid& launch, std::size_t number);
@@ -67,7 +48,7 @@ class block_runner {
   HOSTCUDA_UNSEEN unsigned lane() const { return current_ % warp_lanes; }
   HOSTCUDA_UNSEEN unsigned thread() const { return current_; }
   HOSTCUDA_UNSEEN std::uint64_t serial() const { return serial_; }  // of the block, on this OS thread
-  HOSTCUDA_UNSEEN void* dynamic_shared() const { return shared_; }
+  HOSTCUDA_UNSEEN void* dynamic_shared() const { return shared_.data(); }
 
  private:
   static constexpr unsigned none = ~0u;
@@ -90,8 +71,6 @@ class block_runner {
 
   HOSTCUDA_UNSEEN void prepare(grid& launch, std::size_t number);
   HOSTCUDA_UNSEEN void prepare_index(dim3 shape);
-  void prepare_fibers();
-  void prepare_shared(std::size_t bytes);
 
   [[gnu::always_inline]] HOSTCUDA_UNSEEN unsigned pick();
   HOSTCUDA_UNSEEN unsigned pick_out_of_order();
@@ -111,7 +90,6 @@ class block_runner {
   HOSTCUDA_UNSEEN void report_standstill();
   HOSTCUDA_UNSEEN static std::uint32_t lanes_waiting_like(const warp_state& warp, unsigned lane);
   HOSTCUDA_UNSEEN static void fiber_main(boost::context::detail::transfer_t transfer);
-  void add_fiber();
 
   HOSTCUDA_UNSEEN warp_state& current_warp() { return warps_[current_ / warp_lanes]; }
   HOSTCUDA_UNSEEN std::uint32_t current_bit() const { return 1u << current_ % warp_lanes; }
@@ -134,23 +112,18 @@ class block_runner {
   barrier_count result_;
   unsigned generation_ = 0;
   order_point
-      passed_[2];  // by generation: what comes after a barrier is not before what comes after the next
+      passed_[2];  // by generation: a barrier does not order what follows it with what follows the next
 
   // Fibers
-  std::size_t stack_bytes_;
+  fiber_stock fibers_;
   context main_;
   context* running_ = nullptr;
-  unsigned fiber_count_ = 0;
-  unsigned idle_count_ = 0;
-  fiber* fibers_[most_threads] = {};
-  context* idle_[most_threads] = {};
   context* parked_[most_threads] = {};  // where a waiting thread is; null: not started
 
   // Kept from block to block
   uint3 index_[most_threads] = {};
   uint3 index_shape_{0, 0, 0};
-  unsigned char* shared_ = nullptr;  // dynamic shared memory
-  std::size_t shared_capacity_ = 0;
+  shared_buffer shared_;
   unsigned block_parity_ = 0;
   std::uint64_t serial_ = 0;
   order_point block_done_[2];  // blocks on one OS thread use the same shared memory, one after the other
@@ -161,8 +134,7 @@ class block_runner {
 inline constinit thread_local block_runner* this_runner = nullptr;
 
 inline block_runner& runner() {
-  // An OS thread may still launch kernels while it ends: then it gets another runner, which is never given
-  // up.
+  // An OS thread may still launch kernels while it ends: then it gets another runner, and keeps it.
   struct owner {
     ~owner() { delete std::exchange(this_runner, nullptr); }
   };
@@ -186,13 +158,6 @@ HOSTCUDA_UNSEEN inline block_runner& kernel_runner(const char* function) {
 
 // ---- A block from begin to end
 
-inline block_runner::~block_runner() {
-  [[maybe_unused]] const unseen_writes throughout;
-  for (unsigned i = 0; i < fiber_count_; ++i) delete fibers_[i];
-  if (shared_ != nullptr) allow_bytes(shared_, shared_capacity_);
-  std::free(shared_);
-}
-
 inline void block_runner::run(grid& launch, std::size_t number) {
   prepare(launch, number);
   unsigned next = pick();
@@ -213,8 +178,8 @@ inline void block_runner::prepare(grid& launch, std::size_t number) {
   threads_ = launch.block.x * launch.block.y * launch.block.z;
   warp_count_ = (threads_ + warp_lanes - 1) / warp_lanes;
   prepare_index(launch.block);
-  prepare_fibers();
-  prepare_shared(launch.shared_bytes);
+  fibers_.prepare(threads_);
+  shared_.prepare(launch.shared_bytes);
   const std::size_t row = number / launch.size.x;
   blockIdx = {static_cast<unsigned>(number % launch.size.x), static_cast<unsigned>(row % launch.size.y),
               static_cast<unsigned>(row / launch.size.y)};
@@ -224,7 +189,8 @@ inline void block_runner::prepare(grid& launch, std::size_t number) {
   arrived_ = 0;
   true_ones_ = 0;
   abandoned_ = false;
-  random_ = launch.seed + number * 0x9e3779b97f4a7c15u;
+  random_ = number;
+  random_ = next_random(random_) ^ launch.seed;
   for (unsigned w = 0; w < warp_count_; ++w) {
     const unsigned lanes = threads_ - w * warp_lanes;
     warp_state& warp = warps_[w];
@@ -243,42 +209,6 @@ inline void block_runner::prepare_index(dim3 shape) {
       for (unsigned x = 0; x < shape.x; ++x) index_[thread++] = {x, y, z};
     }
   }
-}
-
-// Under the race checker all fibers are made here: a fiber knows what the one that made it knew.
-inline void block_runner::prepare_fibers() {
-  if constexpr (race_check) {
-    while (fiber_count_ < threads_) add_fiber();
-    idle_count_ = 0;
-  } else if (fiber_count_ == 0) {
-    add_fiber();
-  }
-}
-
-inline void block_runner::add_fiber() {
-  fiber* added = new fiber(stack_bytes_, fiber_main, fiber_count_);
-  fibers_[fiber_count_++] = added;
-  idle_[idle_count_++] = added;
-}
-
-// Dynamic shared memory begins as NaN, as a GPU's begins as anything; what lies behind it is not to be
-// touched.
-inline void block_runner::prepare_shared(std::size_t bytes) {
-  [[maybe_unused]] const unseen_writes throughout;  // the threads of blocks are not ordered with this one
-  constexpr std::size_t alignment = 1024;
-  if (shared_ != nullptr) allow_bytes(shared_, shared_capacity_);
-  if (bytes > shared_capacity_) {
-    std::free(shared_);
-    shared_capacity_ = (bytes + alignment - 1) / alignment * alignment;
-    shared_ = static_cast<unsigned char*>(std::aligned_alloc(alignment, shared_capacity_));
-    if (shared_ == nullptr) {
-      shared_capacity_ = 0;
-      throw kernel_fault{cudaErrorLaunchOutOfResources, "no memory is left for the block's shared memory"};
-    }
-  }
-  if (shared_ == nullptr) return;
-  std::memset(shared_, 0xff, bytes);
-  forbid_bytes(shared_ + bytes, shared_capacity_ - bytes);
 }
 
 // ---- From thread to thread
@@ -303,20 +233,10 @@ inline void block_runner::begin(unsigned thread) {
 
 // Where `thread` goes on, or starts.
 inline context& block_runner::context_of(unsigned thread) {
-  if (context* waiting = parked_[thread]; waiting != nullptr) {
-    parked_[thread] = nullptr;
-    return *waiting;
-  }
-  if constexpr (race_check) return *fibers_[thread];
-  if (idle_count_ == 0) {
-    try {
-      add_fiber();
-    } catch (...) {
-      runnable_.add(thread / warp_lanes, 1u << thread % warp_lanes);
-      throw;
-    }
-  }
-  return *idle_[--idle_count_];
+  context* const waiting = parked_[thread];
+  if (waiting == nullptr) return fibers_.take(thread);
+  parked_[thread] = nullptr;
+  return *waiting;
 }
 
 // Leaves the running context for that of `next`, or for the main one, until someone comes back to it.
@@ -335,7 +255,12 @@ inline void block_runner::suspend() {
   const unsigned next = pick();
   if (next != self) {
     parked_[self] = running_;
-    hand_over(next);
+    try {
+      hand_over(next);
+    } catch (...) {  // there is no fiber for it
+      runnable_.add(next / warp_lanes, 1u << next % warp_lanes);
+      throw;
+    }
   }
   thread_has_fenced = fenced;
 }
@@ -346,7 +271,7 @@ inline void block_runner::leave_if_abandoned() const {
 
 inline void block_runner::fiber_main(boost::context::detail::transfer_t transfer) {
   block_runner& self = *this_runner;
-  context& here = *self.running_;
+  fiber& here = static_cast<fiber&>(*self.running_);
   arrive(here, transfer);
   for (;;) {
     self.run_current();
@@ -356,7 +281,7 @@ inline void block_runner::fiber_main(boost::context::detail::transfer_t transfer
       self.begin(next);
       continue;
     }
-    if constexpr (!race_check) self.idle_[self.idle_count_++] = &here;
+    self.fibers_.give_back(here);
     self.hand_over(next);
   }
 }
