@@ -36,6 +36,79 @@ class thread_pool {
   // range(first, last) for parts that together are [0, count), once each. `range` must not throw.
   template <class Range>
   void run_ranges(std::size_t count, Range&& range) {
+    if (count > 1) {
+      run_parts(count, part_function::to(range));
+    } else if (count == 1) {
+      range(0, 1);
+    }
+  }
+
+  // f(i) for each i in [0, tasks). `f` must not throw.
+  template <class Function>
+  void run(std::size_t tasks, Function&& f) {
+    run_ranges(tasks, each_of(f));
+  }
+
+  // The same for work that is known to be worth waking others: it does not measure.
+  template <class Function>
+  void share(std::size_t tasks, Function&& f) {
+    auto range = each_of(f);
+    if (tasks > 1 && size() > 1) {
+      share_ranges(0, tasks, 1, part_function::to(range));
+    } else {
+      range(0, tasks);
+    }
+  }
+
+ private:
+  using clock = std::chrono::steady_clock;
+  static constexpr double wake_up_nanoseconds = 20'000;
+  static constexpr double grain_nanoseconds = 20'000;
+
+  // A function of a range without its type, so that what shares it out is compiled once.
+  struct part_function {
+    void* range;
+    void (*call)(void* range, std::size_t first, std::size_t last);
+
+    template <class Range>
+    static part_function to(Range& range) {
+      return {const_cast<void*>(static_cast<const void*>(&range)),
+              [](void* held, std::size_t from, std::size_t to) { (*static_cast<Range*>(held))(from, to); }};
+    }
+    void operator()(std::size_t first, std::size_t last) const { call(range, first, last); }
+  };
+
+  // Work that others may join. It lives on the stack of the thread that brought it.
+  struct job {
+    part_function range;
+    std::size_t count;
+    std::size_t grain;
+    std::atomic<std::size_t> next;
+    std::size_t places;  // for helpers that may still join
+    std::size_t helpers = 0;
+
+    bool open() const { return places > 0 && next.load(std::memory_order_relaxed) < count; }
+    void work() {
+      for (;;) {
+        const std::size_t first = next.fetch_add(grain, std::memory_order_relaxed);
+        if (first >= count) return;
+        range(first, std::min(first + grain, count));
+      }
+    }
+  };
+
+  static double nanoseconds(clock::duration time) {
+    return std::chrono::duration<double, std::nano>(time).count();
+  }
+
+  template <class Function>
+  static auto each_of(Function& f) {
+    return [&f](std::size_t first, std::size_t last) {
+      for (std::size_t i = first; i < last; ++i) f(i);
+    };
+  }
+
+  void run_parts(std::size_t count, const part_function& range) {
     std::size_t done = 0;
     if (count > 1 && size() > 1) {
       const clock::time_point start = clock::now();
@@ -58,68 +131,10 @@ class thread_pool {
     if (done < count) range(done, count);
   }
 
-  // f(i) for each i in [0, tasks). `f` must not throw.
-  template <class Function>
-  void run(std::size_t tasks, Function&& f) {
-    run_ranges(tasks, each_of(f));
-  }
-
-  // The same for work that is known to be worth waking others: it does not measure.
-  template <class Function>
-  void share(std::size_t tasks, Function&& f) {
-    auto range = each_of(f);
-    if (tasks > 1 && size() > 1) {
-      share_ranges(0, tasks, 1, range);
-    } else {
-      range(0, tasks);
-    }
-  }
-
- private:
-  using clock = std::chrono::steady_clock;
-  static constexpr double wake_up_nanoseconds = 20'000;
-  static constexpr double grain_nanoseconds = 20'000;
-
-  // Work that others may join. It lives on the stack of the thread that brought it.
-  struct job {
-    void (*call)(void* range, std::size_t first, std::size_t last);
-    void* range;
-    std::size_t count;
-    std::size_t grain;
-    std::atomic<std::size_t> next;
-    std::size_t places;  // for helpers that may still join
-    std::size_t helpers = 0;
-
-    bool open() const { return places > 0 && next.load(std::memory_order_relaxed) < count; }
-    void work() {
-      for (;;) {
-        const std::size_t first = next.fetch_add(grain, std::memory_order_relaxed);
-        if (first >= count) return;
-        call(range, first, std::min(first + grain, count));
-      }
-    }
-  };
-
-  static double nanoseconds(clock::duration time) {
-    return std::chrono::duration<double, std::nano>(time).count();
-  }
-
-  template <class Function>
-  static auto each_of(Function& f) {
-    return [&f](std::size_t first, std::size_t last) {
-      for (std::size_t i = first; i < last; ++i) f(i);
-    };
-  }
-
-  template <class Range>
-  void share_ranges(std::size_t first, std::size_t count, std::size_t grain, Range& range) {
+  void share_ranges(std::size_t first, std::size_t count, std::size_t grain, const part_function& range) {
     const std::size_t parts = (count - first + grain - 1) / grain;
-    job mine{.call = [](void* r, std::size_t from, std::size_t to) { (*static_cast<Range*>(r))(from, to); },
-             .range = const_cast<void*>(static_cast<const void*>(&range)),
-             .count = count,
-             .grain = grain,
-             .next = first,
-             .places = std::min(parts, size()) - 1};
+    job mine{
+        .range = range, .count = count, .grain = grain, .next = first, .places = std::min(parts, size()) - 1};
     share_job(mine);
   }
 

@@ -394,26 +394,40 @@ inline cudaError_t check_call() {
   return sticky_fault.load(std::memory_order_relaxed);
 }
 
+// Work that somebody else holds: run now, or kept for later. Without its type the slow way on to a stream is
+// compiled once, and not for every kernel.
+struct work_reference {
+  void* work;
+  cudaError_t (*run)(void* work);
+  shared_task (*keep)(void* work);
+
+  template <class Work>
+  static work_reference to(Work& work) {
+    return {const_cast<void*>(static_cast<const void*>(&work)),
+            [](void* held) { return (*static_cast<Work*>(held))(); },
+            [](void* held) { return detail::keep(std::move(*static_cast<Work*>(held))); }};
+  }
+};
+
 // The way on to a stream when something is in the way of running at once.
-template <class Work>
-cudaError_t enqueue_with_care(cudaStream_t stream, Work&& work) try {
+inline cudaError_t enqueue_with_care(cudaStream_t stream, const work_reference& work) try {
   if (const cudaError_t error = check_call(); error != cudaSuccess) return record(error);
   scheduler& all = the_scheduler();
   std::unique_lock lock(all.mutex);
   if (stream == nullptr) {
     if (const cudaError_t error = all.check_legacy("work"); error != cudaSuccess) return error;
   } else if (stream->place.recording != nullptr) {
-    return record(all.add_node(stream->place, keep(std::forward<Work>(work))));
+    return record(all.add_node(stream->place, work.keep(work.work)));
   }
   if (deferred()) {
-    all.submit(stream, keep(std::forward<Work>(work)));
+    all.submit(stream, work.keep(work.work));
     return cudaSuccess;
   }
   const cudaError_t error = all.run_all();  // left from before deferred mode ended
   lock.unlock();
   if (error != cudaSuccess) return error;
   const std::lock_guard in_order(lock_of(stream));
-  return record(work());
+  return record(work.run(work.work));
 } catch (const std::bad_alloc&) {
   return fail(cudaErrorMemoryAllocation, "no host memory is left to keep a stream's work in");
 }
@@ -423,7 +437,8 @@ cudaError_t enqueue_with_care(cudaStream_t stream, Work&& work) try {
 template <class Work>
 cudaError_t enqueue(cudaStream_t stream, Work&& work) {
   if (obstacles.load(std::memory_order_relaxed) != 0 || deferred()) [[unlikely]] {
-    return enqueue_with_care(stream, std::forward<Work>(work));
+    auto held = std::forward<Work>(work);
+    return enqueue_with_care(stream, work_reference::to(held));
   }
   const std::lock_guard in_order(lock_of(stream));
   return record(work());

@@ -237,35 +237,45 @@ __global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::residen
   sums.finish(first_row, first_col, epilogue);
 }
 
-template <layout L, class Tile, class Epilogue>
-void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
-                 const Epilogue& epilogue) {
+template <layout L, class Tile, int Vector, class Epilogue>
+void launch_gemm_by(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
+                    const Epilogue& epilogue) {
   const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows, Tile::block_m)) *
                       static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
   const launch_shape shape{dim3(blocks), dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))};
-  constexpr const char* name = "launching a GEMM";
+  launch("launching a GEMM", stream, shape, gemm_kernel<L, Tile, Vector, Epilogue>, a, b, epilogue);
+}
+
+// Loads by 128 bits where both operands allow it.
+template <layout L, class Tile, class Epilogue>
+void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
+                 const Epilogue& epilogue) {
   if (in_packets<4>(a) && in_packets<4>(b)) {
-    launch(name, stream, shape, gemm_kernel<L, Tile, 4, Epilogue>, a, b, epilogue);
+    launch_gemm_by<L, Tile, 4>(stream, a, b, epilogue);
   } else {
-    launch(name, stream, shape, gemm_kernel<L, Tile, 1, Epilogue>, a, b, epilogue);
+    launch_gemm_by<L, Tile, 1>(stream, a, b, epilogue);
   }
 }
 
 // Large tiles read shared memory and the operands least; small ones make blocks enough to fill a device where
-// the product is too small for that. A CPU is filled by any, so that only one need be compiled there.
+// the product is too small for that. To a CPU neither tile nor width of a load matters, so that one kernel is
+// compiled.
 template <layout L, class Epilogue>
 void gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
           const Epilogue& epilogue) {
-  if constexpr (!platform::on_cpu) {
+  if constexpr (platform::on_cpu) {
+    launch_gemm_by<L, small_gemm_tile, 1>(stream, a, b, epilogue);
+  } else {
     constexpr long long blocks_to_fill_a_device = 64;
     const long long large_blocks =
         static_cast<long long>(divide_up(epilogue.c.rows, large_gemm_tile::block_m)) *
         divide_up(epilogue.c.cols, large_gemm_tile::block_n);
     if (large_blocks >= blocks_to_fill_a_device) {
-      return launch_gemm<L, large_gemm_tile>(stream, a, b, epilogue);
+      launch_gemm<L, large_gemm_tile>(stream, a, b, epilogue);
+    } else {
+      launch_gemm<L, small_gemm_tile>(stream, a, b, epilogue);
     }
   }
-  launch_gemm<L, small_gemm_tile>(stream, a, b, epilogue);
 }
 
 }  // namespace kernels
