@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -78,21 +79,51 @@ class thread_pool {
     void operator()(std::size_t first, std::size_t last) const { call(range, first, last); }
   };
 
-  // Work that others may join. It lives on the stack of the thread that brought it.
+  // Work that others may join. It lives on the stack of the thread that brought it. Each thread begins with a
+  // region of its own, the same one for every job, and only then helps with the others': what a thread wrote
+  // in one job is still in its core's cache when the next job comes to the same place.
   struct job {
+    static constexpr std::size_t most_regions = 64;
+
     part_function range;
-    std::size_t count;
+    std::size_t first, count;
     std::size_t grain;
-    std::atomic<std::size_t> next;
+    std::size_t regions;
     std::size_t places;  // for helpers that may still join
     std::size_t helpers = 0;
+    std::array<std::atomic<std::size_t>, most_regions> next{};  // of each region
 
-    bool open() const { return places > 0 && next.load(std::memory_order_relaxed) < count; }
-    void work() {
-      for (;;) {
-        const std::size_t first = next.fetch_add(grain, std::memory_order_relaxed);
-        if (first >= count) return;
-        range(first, std::min(first + grain, count));
+    job(const part_function& f, std::size_t begin, std::size_t end, std::size_t part, std::size_t threads)
+        : range(f),
+          first(begin),
+          count(end),
+          grain(part),
+          regions(std::min(threads, most_regions)),
+          places(threads - 1) {
+      for (std::size_t i = 0; i < regions; ++i) next[i].store(bound(i), std::memory_order_relaxed);
+    }
+
+    std::size_t bound(std::size_t region) const { return first + (count - first) * region / regions; }
+    bool has_work(std::size_t region) const {
+      return next[region].load(std::memory_order_relaxed) < bound(region + 1);
+    }
+    bool open() const {
+      for (std::size_t i = 0; i < regions; ++i) {
+        if (has_work(i)) return places > 0;
+      }
+      return false;
+    }
+    void work(std::size_t thread) {
+      for (std::size_t i = 0; i < regions; ++i) work_in((thread + i) % regions);
+    }
+
+   private:
+    void work_in(std::size_t region) {
+      const std::size_t end = bound(region + 1);
+      while (has_work(region)) {
+        const std::size_t begin = next[region].fetch_add(grain, std::memory_order_relaxed);
+        if (begin >= end) return;
+        range(begin, std::min(begin + grain, end));
       }
     }
   };
@@ -133,8 +164,7 @@ class thread_pool {
 
   void share_ranges(std::size_t first, std::size_t count, std::size_t grain, const part_function& range) {
     const std::size_t parts = (count - first + grain - 1) / grain;
-    job mine{
-        .range = range, .count = count, .grain = grain, .next = first, .places = std::min(parts, size()) - 1};
+    job mine(range, first, count, grain, std::min(parts, size()));
     share_job(mine);
   }
 
@@ -146,7 +176,7 @@ class thread_pool {
       jobs_.push_back(&mine);
     }
     for (std::size_t i = helpers; i > 0; --i) work_came_.notify_one();
-    mine.work();
+    mine.work(0);
     std::unique_lock lock(mutex_);
     std::erase(jobs_, &mine);
     helper_left_.wait(lock, [&] { return mine.helpers == 0; });
@@ -160,12 +190,13 @@ class thread_pool {
       std::atexit([] { instance().stop(); });
     }
     try {
-      while (threads_.size() < workers) threads_.emplace_back([this] { help(); });
+      while (threads_.size() < workers)
+        threads_.emplace_back([this, thread = threads_.size() + 1] { help(thread); });
     } catch (const std::system_error&) {
     }
   }
 
-  void help() {
+  void help(std::size_t thread) {
     std::unique_lock lock(mutex_);
     for (;;) {
       job* found = nullptr;
@@ -174,7 +205,7 @@ class thread_pool {
       --found->places;
       ++found->helpers;
       lock.unlock();
-      found->work();
+      found->work(thread);
       lock.lock();
       if (--found->helpers == 0) helper_left_.notify_all();
     }
