@@ -243,7 +243,7 @@ class basic_network {
   }
 
   // Reads them from `arena`, a copy of arena_size floats in any memory that its caller can read.
-  static auto function_of(const float* arena) {
+  PLEXUS_FN static auto function_of(const float* arena) {
     return network_function<layers, weights_by_pointer>({arena});
   }
 

@@ -32,7 +32,7 @@ using member = decltype(family_member<I>(std::make_integer_sequence<int, 1 + I %
 
 // One thread a sample: a user's own kernel.
 template <class Function>
-__global__ void evaluate_samples(Function f, int n, const float* x, float* y) {
+__device__ void evaluate_own_sample(const Function& f, int n, const float* x, float* y) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= n) return;
   typename Function::input in;
@@ -41,22 +41,30 @@ __global__ void evaluate_samples(Function f, int n, const float* x, float* y) {
   for (int j = 0; j < out.size; ++j) y[i * out.size + j] = out[j];
 }
 
+template <class Function>
+__global__ void evaluate_samples(Function f, int n, const float* x, float* y) {
+  evaluate_own_sample(f, n, x, y);
+}
+
 // The same with the weights brought to shared memory first.
 template <class Network>
 __global__ void evaluate_from_shared(const float* arena, int n, const float* x, float* y) {
   __shared__ float weights[Network::layout::size];
   for (unsigned i = threadIdx.x; i < Network::layout::size; i += blockDim.x) weights[i] = arena[i];
   __syncthreads();
-  const auto f = Network::function_of(weights);
-  evaluate_samples(f, n, x, y);
+  evaluate_own_sample(Network::function_of(weights), n, x, y);
 }
 
 struct add_atomically {
   float* gradients;
-  PLEXUS_FN void operator()(std::size_t i, float gradient) const { add(gradients + i, gradient); }
+  __device__ void operator()(std::size_t i, float gradient) const { atomicAdd(gradients + i, gradient); }
+};
 
- private:
-  __device__ static void add(float* to, float value) { atomicAdd(to, value); }
+// One weight's step of SGD, in place.
+struct descend {
+  float* weights;
+  float rate;
+  PLEXUS_FN void operator()(std::size_t i, float gradient) const { weights[i] -= rate * gradient; }
 };
 
 template <int N>
@@ -183,7 +191,7 @@ TEST_CASE("A function trains itself in place as the network does step by step", 
   constexpr float rate = 0.1f;
   for (int step = 0; step < 20; ++step) {
     f.gradient(decltype(f)::input::from({0.5f, 0.9f, -0.3f}), quadratic_slope<2>{y.data()},
-               [&](std::size_t i, float gradient) { weights[i] -= rate * gradient; });
+               descend{weights.data(), rate});
     net.step(std::span(x), std::span(y), px::quadratic{}, px::sgd{.rate = rate});
   }
   for (const auto& tensor : net.parameters()) {
