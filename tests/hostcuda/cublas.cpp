@@ -107,6 +107,7 @@ cublasOperation_t any_operation() { return GENERATE(CUBLAS_OP_N, CUBLAS_OP_T); }
 }  // namespace
 
 TEST_CASE("sgemm is the product of column-major matrices", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const auto [m, n, k] = GENERATE(values<shape>({{1, 1, 1},
                                                  {3, 2, 3},
                                                  {4, 4, 4},
@@ -137,6 +138,7 @@ TEST_CASE("sgemm is the product of column-major matrices", "[cublas]") {
 }
 
 TEST_CASE("a product has the same bits in every run, however many workers there are", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const scoped_handle handle;
   std::mt19937 random(5);
   const int m = 301, n = 263, k = 205;
@@ -155,6 +157,7 @@ TEST_CASE("a product has the same bits in every run, however many workers there 
 }
 
 TEST_CASE("a product with nothing to add scales C", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const scoped_handle handle;
   std::vector<float> c = {1, 2, 3, NAN};
   const float one = 1, half_of = 0.5f, zero = 0;
@@ -171,6 +174,7 @@ TEST_CASE("a product with nothing to add scales C", "[cublas]") {
 
 TEMPLATE_TEST_CASE("gemmEx rounds 16-bit inputs never and the result once", "[cublas]", __half,
                    __nv_bfloat16) {
+  const stream_mode_scope mode(stream_mode::immediate);
   constexpr cudaDataType_t type = std::is_same_v<TestType, __half> ? CUDA_R_16F : CUDA_R_16BF;
   const shape of = GENERATE(values<shape>({{3, 2, 4}, {33, 17, 65}, {300, 160, 128}}));
   const int m = of.m, n = of.n, k = of.k;
@@ -214,6 +218,7 @@ TEST_CASE("gemmEx refuses types that it does not compute", "[cublas]") {
 }
 
 TEST_CASE("batched products lie a stride apart", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const int count = GENERATE(1, 3, 70);
   const auto [m, n, k] = GENERATE(table<int, int, int>({{3, 5, 4}, {20, 30, 40}, {200, 190, 180}}));
   if (count * m > 1000) return;
@@ -244,6 +249,7 @@ TEST_CASE("batched products lie a stride apart", "[cublas]") {
 }
 
 TEST_CASE("batched products of half", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const scoped_handle handle;
   std::mt19937 random(8);
   const int m = 9, n = 10, k = 11;
@@ -268,6 +274,7 @@ TEST_CASE("batched products of half", "[cublas]") {
 }
 
 TEST_CASE("sgemv multiplies by a matrix or its transpose", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const auto [m, n] = GENERATE(table<int, int>({{1, 1}, {3, 3}, {2, 7}, {33, 65}, {1001, 700}, {700, 1001}}));
   const cublasOperation_t op = any_operation();
   const auto [x_step, y_step] = GENERATE(table<int, int>({{1, 1}, {2, -3}, {-2, 1}}));
@@ -301,6 +308,7 @@ TEST_CASE("sgemv multiplies by a matrix or its transpose", "[cublas]") {
 }
 
 TEST_CASE("outer products and vectors", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const scoped_handle handle;
   std::mt19937 random(10);
   const int m = 7, n = 5;
@@ -326,6 +334,7 @@ TEST_CASE("outer products and vectors", "[cublas]") {
 }
 
 TEST_CASE("cuBLAS refuses wrong arguments by status", "[cublas]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const scoped_handle handle;
   const float one = 1;
   std::vector<float> x(16, 1.0f);

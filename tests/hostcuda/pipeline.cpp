@@ -80,6 +80,7 @@ __global__ void leave(const int* from, int* out) {
 }  // namespace
 
 TEST_CASE("an asynchronous copy arrives when it is waited for", "[pipeline]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const fresh_device restored;
   settings().order = GENERATE(thread_order::forward, thread_order::reverse);
   std::vector<int> from(64), seen(6 * 64, 0);
@@ -96,6 +97,7 @@ TEST_CASE("an asynchronous copy arrives when it is waited for", "[pipeline]") {
 }
 
 TEST_CASE("a double buffer is right with its waits, and wrong without one", "[pipeline]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   constexpr int rows = 7;
   std::vector<int> from(rows * 32), out(32), expected(32, 0);
   for (std::size_t i = 0; i < from.size(); ++i) {
@@ -109,6 +111,7 @@ TEST_CASE("a double buffer is right with its waits, and wrong without one", "[pi
 }
 
 TEST_CASE("copies have their size, and zeros behind them", "[pipeline]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   alignas(16) char from[32];
   for (int i = 0; i < 32; ++i) from[i] = static_cast<char>(i + 40);
   const std::size_t size = GENERATE(4u, 8u, 16u), zeros = GENERATE(0u, 3u, 4u);
@@ -139,6 +142,7 @@ TEST_CASE("wrong sizes and misaligned addresses are faults", "[pipeline]") {
 }
 
 TEST_CASE("what a block never waited for does not reach the next", "[pipeline]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const fresh_device restored;
   settings().workers = 1;
   const int from = 5;

@@ -159,6 +159,7 @@ TEMPLATE_TEST_CASE("a warp multiplies fragments", "[wmma]",
                    (problem<8, 32, 16, __nv_bfloat16, row, row, float, float>),
                    (problem<16, 16, 8, tf32, row, col, float, float>),
                    (problem<16, 16, 8, tf32, col, row, float, float>)) {
+  const stream_mode_scope mode(stream_mode::immediate);
   const fresh_device restored;
   settings().order = GENERATE(thread_order::forward, thread_order::reverse, thread_order::shuffled);
   check_product<TestType>(true, 0);
@@ -254,6 +255,7 @@ __global__ void take_over(float* out, bool synchronised) {
 }  // namespace
 
 TEST_CASE("each warp of a block has its own fragments", "[wmma]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const int warps = 3;
   const device_matrix<__half> a(16, 48, true, 0), b(48, 48, true, 0);
   const device_matrix<float> c(16, 48, true, 0);
@@ -273,6 +275,7 @@ TEST_CASE("each warp of a block has its own fragments", "[wmma]") {
 }
 
 TEST_CASE("a fragment that was never filled is NaN", "[wmma]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const device_array<float> out(256);
   std::memset(out.get(), 0, 1024);
   REQUIRE(launch({1, 32}, unfilled, out.get()) == cudaSuccess);
@@ -301,6 +304,7 @@ TEST_CASE("what a tensor core cannot do is a fault", "[wmma]") {
 }
 
 TEST_CASE("loads and stores order no memory between lanes", "[wmma]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const fresh_device restored;
   settings().order = GENERATE(thread_order::forward, thread_order::reverse);
   const device_array<float> out(256);
@@ -338,6 +342,7 @@ __global__ void exchange(const __half* in, __half* out, __nv_bfloat162* both) {
 }  // namespace
 
 TEST_CASE("16-bit numbers go through shuffles", "[half]") {
+  const stream_mode_scope mode(stream_mode::immediate);
   const device_array<__half> in(32), out(32);
   const device_array<__nv_bfloat162> both(32);
   for (int i = 0; i < 32; ++i) in.get()[i] = __half(0.25f * static_cast<float>(i));
