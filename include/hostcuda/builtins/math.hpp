@@ -2,7 +2,6 @@
 // calls as it is.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <concepts>
@@ -35,6 +34,18 @@ HOSTCUDA_INTRINSIC float __powf(float x, float y) HOSTCUDA_NOEXCEPT { return std
 #endif
 
 namespace hostcuda {
+namespace detail {
+
+template <class T>
+concept arithmetic = std::is_arithmetic_v<T>;
+
+template <arithmetic T>
+constexpr bool is_nan([[maybe_unused]] T x) {
+  if constexpr (std::is_floating_point_v<T>) return x != x;
+  return false;
+}
+
+}  // namespace detail
 
 // ---- float
 
@@ -102,27 +113,21 @@ inline int __mul24(int x, int y) {
 }
 inline unsigned __umul24(unsigned x, unsigned y) { return (x & 0xffffffu) * (y & 0xffffffu); }
 
-// ---- min and max, of mixed types too: the common type, and unsigned where CUDA compares as unsigned. Of a
-// number and a NaN, the number.
+// ---- min and max, of mixed types too: in the common type, which is unsigned where CUDA compares as
+// unsigned. Of a number and a NaN, the number.
 
-template <class A, class B>
-requires(std::is_arithmetic_v<A>&& std::is_arithmetic_v<B>) std::common_type_t<A, B> min(A a, B b) {
+template <detail::arithmetic A, detail::arithmetic B>
+constexpr std::common_type_t<A, B> min(A first, B second) {
   using type = std::common_type_t<A, B>;
-  if constexpr (std::is_floating_point_v<type>) {
-    return std::fmin(static_cast<type>(a), static_cast<type>(b));
-  } else {
-    return std::min(static_cast<type>(a), static_cast<type>(b));
-  }
+  const type a = static_cast<type>(first), b = static_cast<type>(second);
+  return a < b || detail::is_nan(b) ? a : b;
 }
 
-template <class A, class B>
-requires(std::is_arithmetic_v<A>&& std::is_arithmetic_v<B>) std::common_type_t<A, B> max(A a, B b) {
+template <detail::arithmetic A, detail::arithmetic B>
+constexpr std::common_type_t<A, B> max(A first, B second) {
   using type = std::common_type_t<A, B>;
-  if constexpr (std::is_floating_point_v<type>) {
-    return std::fmax(static_cast<type>(a), static_cast<type>(b));
-  } else {
-    return std::max(static_cast<type>(a), static_cast<type>(b));
-  }
+  const type a = static_cast<type>(first), b = static_cast<type>(second);
+  return a > b || detail::is_nan(b) ? a : b;
 }
 
 }  // namespace hostcuda

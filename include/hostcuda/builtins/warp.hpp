@@ -88,6 +88,9 @@ inline unsigned ballot(unsigned mask, bool value, const char* operation) {
 }
 
 template <class T>
+concept matched = std::is_arithmetic_v<T> && sizeof(T) >= 4;
+
+template <class T>
 struct match {
   T value;
   unsigned equal;
@@ -210,15 +213,14 @@ inline int __all_sync(unsigned mask, int predicate) {
 inline unsigned __activemask() { return 1u << detail::this_lane(__func__); }
 
 // The lanes of the mask with the same value, by its bits.
-template <class T>
-requires(std::is_arithmetic_v<T> && sizeof(T) >= 4) unsigned __match_any_sync(unsigned mask, T value) {
+template <detail::matched T>
+unsigned __match_any_sync(unsigned mask, T value) {
   return detail::match_lanes(mask, value, __func__).equal;
 }
 
 // The mask if all of its lanes have the same value, else 0.
-template <class T>
-requires(std::is_arithmetic_v<T> && sizeof(T) >= 4) unsigned __match_all_sync(unsigned mask, T value,
-                                                                              int* all) {
+template <detail::matched T>
+unsigned __match_all_sync(unsigned mask, T value, int* all) {
   const detail::match<T> found = detail::match_lanes(mask, value, __func__);
   *all = found.all ? 1 : 0;
   return found.all ? found.equal : 0;

@@ -76,8 +76,11 @@ class block_runner {
   HOSTCUDA_UNSEEN unsigned pick_out_of_order();
   HOSTCUDA_UNSEEN void begin(unsigned thread);
   HOSTCUDA_UNSEEN context& context_of(unsigned thread);
-  HOSTCUDA_UNSEEN void hand_over(unsigned next);
-  HOSTCUDA_UNSEEN void suspend();
+  HOSTCUDA_UNSEEN context& fiber_for(unsigned thread);
+  // Inlined, since a processor does not foresee where to a function returns that another context was called
+  // in.
+  [[gnu::always_inline]] HOSTCUDA_UNSEEN void hand_over(unsigned next);
+  [[gnu::always_inline]] HOSTCUDA_UNSEEN void suspend();
   HOSTCUDA_UNSEEN void leave_if_abandoned() const;
   [[gnu::always_inline]] HOSTCUDA_UNSEEN void run_current();
   HOSTCUDA_UNSEEN void end_by_exception();
@@ -234,9 +237,20 @@ inline void block_runner::begin(unsigned thread) {
 // Where `thread` goes on, or starts.
 inline context& block_runner::context_of(unsigned thread) {
   context* const waiting = parked_[thread];
-  if (waiting == nullptr) return fibers_.take(thread);
+  if (waiting == nullptr) return fiber_for(thread);
   parked_[thread] = nullptr;
   return *waiting;
+}
+
+// Its fiber; where there is none to be had, the thread goes back to those that could run, to be given up with
+// them.
+inline context& block_runner::fiber_for(unsigned thread) {
+  try {
+    return fibers_.take(thread);
+  } catch (...) {
+    runnable_.add(thread / warp_lanes, 1u << thread % warp_lanes);
+    throw;
+  }
 }
 
 // Leaves the running context for that of `next`, or for the main one, until someone comes back to it.
@@ -255,12 +269,7 @@ inline void block_runner::suspend() {
   const unsigned next = pick();
   if (next != self) {
     parked_[self] = running_;
-    try {
-      hand_over(next);
-    } catch (...) {  // there is no fiber for it
-      runnable_.add(next / warp_lanes, 1u << next % warp_lanes);
-      throw;
-    }
+    hand_over(next);
   }
   thread_has_fenced = fenced;
 }

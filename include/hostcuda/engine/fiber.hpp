@@ -26,7 +26,7 @@ HOSTCUDA_UNSEEN inline void arrive(context& here, boost::context::detail::transf
   here.shadow.enter(from.shadow);
 }
 
-HOSTCUDA_UNSEEN inline void jump(context& from, context& to) {
+[[gnu::always_inline]] HOSTCUDA_UNSEEN inline void jump(context& from, context& to) {
   from.shadow.leave(to.shadow);
   arrive(from, boost::context::detail::jump_fcontext(to.at, &from));
 }

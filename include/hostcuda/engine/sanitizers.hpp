@@ -50,12 +50,6 @@ inline constexpr bool race_check = true;
 inline constexpr bool race_check = false;
 #endif
 
-#if defined(HOSTCUDA_THREAD_SANITIZER) || defined(HOSTCUDA_ADDRESS_SANITIZER)
-inline constexpr bool sanitized = true;
-#else
-inline constexpr bool sanitized = false;
-#endif
-
 // A place that order between CUDA threads goes through: what happened before release() happened before what
 // follows a later acquire().
 struct order_point {
