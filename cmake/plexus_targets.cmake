@@ -86,8 +86,12 @@ macro(plexus_sources target)
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
     endif()
-    # Else a CMAKE_CXX_STANDARD or CMAKE_CXX_EXTENSIONS of the project brings nvcc another standard.
+    # Else a CMAKE_CXX_STANDARD or CMAKE_CXX_EXTENSIONS of the project brings another standard.
     set_target_properties(${target} PROPERTIES CUDA_STANDARD 20)
+    get_target_property(plexus_standard ${target} CXX_STANDARD)
+    if(NOT plexus_standard MATCHES "^2")
+      set_target_properties(${target} PROPERTIES CXX_STANDARD 20)
+    endif()
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CUDA)
   endif()
   target_sources(${target} PRIVATE ${ARGN})
