@@ -23,16 +23,17 @@ concept output_differentiable = requires(const A f, float a) {
 };
 
 // σ'(z) at (row, col) from what forward kept: the outputs a, or z where σ' needs it.
-template <class Activation>
+template <class Activation, class T = float>
 struct activation_derivative {
-  matrix_view<const float> kept;
+  matrix_view<const T> kept;
   Activation f;
 
   PLEXUS_FN float operator()(int row, int col) const {
+    const auto value = static_cast<float>(kept(row, col));
     if constexpr (output_differentiable<Activation>) {
-      return f.derivative_from_output(kept(row, col));
+      return f.derivative_from_output(value);
     } else {
-      return f.derivative(kept(row, col));
+      return f.derivative(value);
     }
   }
 };

@@ -6,10 +6,10 @@
 
 namespace plexus::inline PLEXUS_ABI::kernels {
 
-template <layout L, class Epilogue>
+template <layout L, class T, class Epilogue>
 struct direct_products {
-  matrix_view<const float> a;
-  matrix_view<const float> b;
+  matrix_view<const T> a;
+  matrix_view<const T> b;
   Epilogue epilogue;
 
   template <class Group>
@@ -18,17 +18,18 @@ struct direct_products {
     for (int col = group.rank(); col < epilogue.c.cols; col += group.size()) {
       float sum = 0;
       for (int k = 0; k < depth; ++k) {
-        sum += (L == layout::tn ? a(k, row) : a(row, k)) * (L == layout::nt ? b(col, k) : b(k, col));
+        sum += static_cast<float>(L == layout::tn ? a(k, row) : a(row, k)) *
+               static_cast<float>(L == layout::nt ? b(col, k) : b(k, col));
       }
       epilogue(row, col, sum);
     }
   }
 };
 
-template <layout L, class Epilogue>
-void direct_product(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
+template <layout L, class T, class Epilogue>
+void direct_product(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
                     const Epilogue& epilogue) {
-  for_each_row(stream, epilogue.c.rows, direct_products<L, Epilogue>{a, b, epilogue});
+  for_each_row(stream, epilogue.c.rows, direct_products<L, T, Epilogue>{a, b, epilogue});
 }
 
 }  // namespace plexus::inline PLEXUS_ABI::kernels

@@ -2,7 +2,8 @@
 //
 // An epilogue is a trivially copyable object with a member `c`, the matrix whose shape the product has, and
 // operator()(row, col, acc), called once for every element. `accumulates` says that the old value of c
-// counts.
+// counts. acc is in FP32 whatever the matrices' element type T is: an element is rounded once, when it is
+// stored.
 #pragma once
 
 #include <plexus/core/view.hpp>
@@ -29,44 +30,48 @@ struct no_bias_term {
 };
 
 // A = f(acc + bias), the bias a row (n) added to every row.
-template <class Activation, class Bias>
+template <class Activation, class Bias, class T = float>
 struct bias_activation {
   static constexpr bool accumulates = false;
-  matrix_view<float> c;
+  matrix_view<T> c;
   Bias bias;  // const float* or no_bias_term
   Activation activation;
-  PLEXUS_FN void operator()(int row, int col, float acc) const { c(row, col) = activation(acc + bias[col]); }
-};
-template <class Activation, class Bias>
-bias_activation(matrix_view<float>, Bias, Activation) -> bias_activation<Activation, Bias>;
-
-// Z = acc + bias and A = f(Z): for activations whose derivative needs z.
-template <class Activation, class Bias>
-struct bias_activation_keep {
-  static constexpr bool accumulates = false;
-  matrix_view<float> c;
-  Bias bias;  // const float* or no_bias_term
-  Activation activation;
-  matrix_view<float> z;
   PLEXUS_FN void operator()(int row, int col, float acc) const {
-    const float sum = acc + bias[col];
-    z(row, col) = sum;
-    c(row, col) = activation(sum);
+    c(row, col) = static_cast<T>(activation(acc + bias[col]));
   }
 };
-template <class Activation, class Bias>
-bias_activation_keep(matrix_view<float>, Bias, Activation, matrix_view<float>)
-    -> bias_activation_keep<Activation, Bias>;
+template <class Activation, class Bias, class T>
+bias_activation(matrix_view<T>, Bias, Activation) -> bias_activation<Activation, Bias, T>;
+
+// Z = acc + bias and A = f(Z): for activations whose derivative needs z.
+template <class Activation, class Bias, class T = float, class Kept = float>
+struct bias_activation_keep {
+  static constexpr bool accumulates = false;
+  matrix_view<T> c;
+  Bias bias;  // const float* or no_bias_term
+  Activation activation;
+  matrix_view<Kept> z;
+  PLEXUS_FN void operator()(int row, int col, float acc) const {
+    const float sum = acc + bias[col];
+    z(row, col) = static_cast<Kept>(sum);
+    c(row, col) = static_cast<T>(activation(sum));
+  }
+};
+template <class Activation, class Bias, class T, class Kept>
+bias_activation_keep(matrix_view<T>, Bias, Activation, matrix_view<Kept>)
+    -> bias_activation_keep<Activation, Bias, T, Kept>;
 
 // BP2: δ = acc ⊙ f'(z), with derivative(row, col) = f'(z(row, col)).
-template <class Derivative>
+template <class Derivative, class T = float>
 struct times_derivative {
   static constexpr bool accumulates = false;
-  matrix_view<float> c;
+  matrix_view<T> c;
   Derivative derivative;
-  PLEXUS_FN void operator()(int row, int col, float acc) const { c(row, col) = acc * derivative(row, col); }
+  PLEXUS_FN void operator()(int row, int col, float acc) const {
+    c(row, col) = static_cast<T>(acc * derivative(row, col));
+  }
 };
-template <class Derivative>
-times_derivative(matrix_view<float>, Derivative) -> times_derivative<Derivative>;
+template <class Derivative, class T>
+times_derivative(matrix_view<T>, Derivative) -> times_derivative<Derivative, T>;
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -11,9 +11,9 @@ namespace kernels {
 
 // C(0, j) = Σᵢ weight(i)·x(i, j). A block owns 32 neighbouring columns, so every access is one row of 128
 // bytes. Warp w takes rows w, w + 8, …; the warps' sums are added in the order of the warps.
-template <class Weight, class Epilogue>
+template <class T, class Weight, class Epilogue>
 __global__ void __launch_bounds__(256)
-    combine_rows_kernel(matrix_view<const float> x, Weight weight, Epilogue epilogue) {
+    combine_rows_kernel(matrix_view<const T> x, Weight weight, Epilogue epilogue) {
   constexpr int warps = 8;
   __shared__ float partial[warps][32];
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -21,7 +21,7 @@ __global__ void __launch_bounds__(256)
   const int col = static_cast<int>(blockIdx.x) * 32 + lane;
   float sum = 0;
   if (col < x.cols) {
-    for (int row = warp; row < x.rows; row += warps) sum += weight(row) * x(row, col);
+    for (int row = warp; row < x.rows; row += warps) sum += weight(row) * static_cast<float>(x(row, col));
   }
   partial[warp][lane] = sum;
   __syncthreads();
@@ -32,12 +32,12 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-template <class Weight, class Epilogue>
-void combine_rows(cudaStream_t stream, matrix_view<const float> x, const Weight& weight,
-                  const Epilogue& epilogue) {
+template <class T, class Weight, class Epilogue>
+void combine_rows(cudaStream_t stream, matrix_view<T> x, const Weight& weight, const Epilogue& epilogue) {
+  using element = std::remove_const_t<T>;
   const launch_shape shape{dim3(static_cast<unsigned>(divide_up(x.cols, 32))), dim3(256)};
-  launch("launching sums down columns", stream, shape, combine_rows_kernel<Weight, Epilogue>, x, weight,
-         epilogue);
+  launch("launching sums down columns", stream, shape, combine_rows_kernel<element, Weight, Epilogue>, x,
+         weight, epilogue);
 }
 
 struct equal_weights {
@@ -47,9 +47,10 @@ struct equal_weights {
 // The sums of 16 neighbouring columns by one thread, in a CPU's vector registers. Rows are added up in
 // chunks: the rounding error grows with a chunk's length and with their number, and not with the product of
 // the two.
+template <class T>
 struct column_strip_sums {
   static constexpr int width = 16, chunk = 128;
-  matrix_view<const float> x;
+  matrix_view<const T> x;
   float* out;
 
   PLEXUS_FN void operator()(std::size_t strip) const {
@@ -66,8 +67,8 @@ struct column_strip_sums {
       const int end = begin + chunk < x.rows ? begin + chunk : x.rows;
       float part[Width] = {};
       for (int row = begin; row < end; ++row) {
-        const float* from = x.row(row) + first;
-        for (int i = 0; i < Width; ++i) part[i] += from[i];
+        const T* from = x.row(row) + first;
+        for (int i = 0; i < Width; ++i) part[i] += static_cast<float>(from[i]);
       }
       for (int i = 0; i < Width; ++i) sums[i] += part[i];
     }
@@ -78,10 +79,12 @@ struct column_strip_sums {
 }  // namespace kernels
 
 // out(j) = Σᵢ x(i, j): BP3, the gradient of the bias from δ (n, out).
-inline void column_sums(context& context, matrix_view<const float> x, float* out) {
+template <class T>
+void column_sums(context& context, matrix_view<T> x, float* out) {
   if constexpr (platform::on_cpu) {
-    const auto strips = static_cast<std::size_t>(divide_up(x.cols, kernels::column_strip_sums::width));
-    for_each(context.stream(), strips, kernels::column_strip_sums{x, out});
+    using strip_sums = kernels::column_strip_sums<std::remove_const_t<T>>;
+    const auto strips = static_cast<std::size_t>(divide_up(x.cols, strip_sums::width));
+    for_each(context.stream(), strips, strip_sums{x, out});
   } else {
     kernels::combine_rows(context.stream(), x, kernels::equal_weights{}, store{matrix(out, 1, x.cols)});
   }

@@ -15,26 +15,30 @@ struct gemm_shape {
   int m, n, k;
 };
 
-[[noreturn]] inline void throw_gemm_mismatch(layout l, matrix_view<const float> a, matrix_view<const float> b,
-                                             matrix_view<const float> c) {
-  const auto shape = [](matrix_view<const float> x) {
-    return "(" + std::to_string(x.rows) + ", " + std::to_string(x.cols) + ")";
-  };
+// What a matrix is called in an error's message.
+template <class T>
+std::string shape_text(matrix_view<T> x) {
+  return "(" + std::to_string(x.rows) + ", " + std::to_string(x.cols) + ")";
+}
+
+[[noreturn]] inline void throw_gemm_mismatch(layout l, const std::string& a, const std::string& b,
+                                             const std::string& c) {
   const std::string product = l == layout::nt ? "A·Bᵀ" : l == layout::nn ? "A·B" : "Aᵀ·B";
   throw error("multiplying matrices, C = " + product,
-              "the shapes A " + shape(a) + ", B " + shape(b) + " and C " + shape(c) + " do not fit",
+              "the shapes A " + a + ", B " + b + " and C " + c + " do not fit",
               l == layout::nt   ? "give A (m, k), B (n, k) and C (m, n)"
               : l == layout::nn ? "give A (m, k), B (k, n) and C (m, n)"
                                 : "give A (k, m), B (k, n) and C (m, n)");
 }
 
 // The sizes of a product; throws plexus::error naming all shapes when they do not fit together.
-template <layout L>
-gemm_shape checked_shape(matrix_view<const float> a, matrix_view<const float> b, matrix_view<const float> c) {
+template <layout L, class T, class C>
+gemm_shape checked_shape(matrix_view<const T> a, matrix_view<const T> b, matrix_view<C> c) {
   const gemm_shape shape{L == layout::tn ? a.cols : a.rows, L == layout::nt ? b.rows : b.cols,
                          L == layout::tn ? a.rows : a.cols};
   const int depth_of_b = L == layout::nt ? b.cols : b.rows;
-  if (shape.k != depth_of_b || shape.m != c.rows || shape.n != c.cols) throw_gemm_mismatch(L, a, b, c);
+  if (shape.k != depth_of_b || shape.m != c.rows || shape.n != c.cols)
+    throw_gemm_mismatch(L, shape_text(a), shape_text(b), shape_text(c));
   return shape;
 }
 

@@ -76,30 +76,32 @@ struct judge_rows {
 };
 
 // BP1: δ = ∇ₐC ⊙ σ'(z), with C the mean over the batch: scale = 1/n.
-template <class Derivative>
+template <class Derivative, class T = float>
 struct store_delta {
-  matrix_view<float> delta;
+  matrix_view<T> delta;
   Derivative derivative;
   float scale;
   int row;
   PLEXUS_FN void operator()(int j, float gradient) const {
-    delta(row, j) = scale * gradient * derivative(row, j);
+    delta(row, j) = static_cast<T>(scale * gradient * derivative(row, j));
   }
 };
 
-template <class Loss, class Derivative>
+template <class Loss, class Derivative, class T = float>
 struct output_delta_rows {
   Loss loss;
   matrix_view<const float> a;  // (n, out)
   target_view y;
   row_results results;
-  matrix_view<float> delta;  // (n, out)
+  matrix_view<T> delta;  // (n, out)
   Derivative derivative;
   float scale;
+  const float* loss_scale = nullptr;  // in device memory: another factor of δ, so that 16 bits can hold it
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
-    results(group, row, loss, a, y, store_delta<Derivative>{delta, derivative, scale, row});
+    const float factor = loss_scale != nullptr ? scale * *loss_scale : scale;
+    results(group, row, loss, a, y, store_delta<Derivative, T>{delta, derivative, factor, row});
   }
 };
 
