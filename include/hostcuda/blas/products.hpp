@@ -2,7 +2,8 @@
 //
 // The BLAS itself is told to use one thread: its own pool spins while it waits, and takes the cores that
 // others need. A large product is cut into tiles of C, which the pool shares out. The cut depends on the
-// sizes alone, and no element of C is ever summed in two places: the result has the same bits in every run.
+// sizes alone, and each element of C is summed within one tile: a product has the same bits in every run,
+// whatever the number of threads.
 #pragma once
 
 #include <hostcuda/engine/pool.hpp>
@@ -69,14 +70,14 @@ inline void multiply_by_blas(const product& p) {
               p.b.data, p.b.ld, p.beta, p.c, p.ldc);
 }
 
-// How C is cut: tiles that take a BLAS some 50 µs, but are not so small that it spends its time on packing A
-// and B.
+// How C is cut: into some 64 tiles, few enough that a BLAS does not spend its time on packing A and B, and so
+// many that threads which are interrupted do not keep the others waiting. A tile takes 20 µs at least.
 struct tiling {
   int rows, cols;  // of a tile
 
   explicit tiling(const product& p) : rows(p.m), cols(p.n) {
-    constexpr double enough_flops = 5e6;
-    constexpr int small = 96;
+    const double enough_flops = std::max(2e6, p.flops() / 64);
+    constexpr int small = 64;
     while (2.0 * rows * cols * p.k > enough_flops && std::max(rows, cols) > small) {
       int& longer = rows > cols ? rows : cols;
       longer = half_of(longer);
@@ -104,8 +105,9 @@ inline void multiply_in_tiles(const product& p, const tiling& tile) {
   });
 }
 
-// Worth the time that waking others takes.
-inline bool worth_sharing(const product& p) { return p.flops() > 1e7 && pool().size() > 1; }
+// Worth the time that waking others takes. A single thread cuts as well, to come to the same bits: that costs
+// it nothing that can be measured.
+inline bool worth_sharing(const product& p) { return p.flops() > 4e6; }
 
 inline void multiply(const product& p) {
   constexpr std::int64_t plain_work = 64;
@@ -179,7 +181,7 @@ inline void multiply(const vector_product& p) {
   const std::int64_t work = static_cast<std::int64_t>(p.m) * p.n;
   if (work <= plain_work) {
     multiply_plainly(p);
-  } else if (work > shared_work && pool().size() > 1) {
+  } else if (work > shared_work) {
     multiply_in_parts(p);
   } else {
     multiply_by_blas(p);
