@@ -346,6 +346,14 @@ inline cublasStatus_t cublasGetStream(cublasHandle_t handle, cudaStream_t* strea
   return CUBLAS_STATUS_SUCCESS;
 }
 
+// Only checked: a CBLAS has memory of its own.
+inline cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::size_t) {
+  if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
+  constexpr std::uintptr_t alignment = 256;
+  return reinterpret_cast<std::uintptr_t>(workspace) % alignment == 0 ? CUBLAS_STATUS_SUCCESS
+                                                                      : CUBLAS_STATUS_INVALID_VALUE;
+}
+
 inline cublasStatus_t cublasSetPointerMode(cublasHandle_t handle, cublasPointerMode_t mode) {
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (mode != CUBLAS_POINTER_MODE_HOST && mode != CUBLAS_POINTER_MODE_DEVICE)

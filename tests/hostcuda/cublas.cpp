@@ -379,6 +379,10 @@ TEST_CASE("cuBLAS refuses wrong arguments by status", "[cublas]") {
   CHECK(cublasCreate(nullptr) == CUBLAS_STATUS_INVALID_VALUE);
   CHECK(cublasDestroy(nullptr) == CUBLAS_STATUS_NOT_INITIALIZED);
   CHECK(cublasSetStream(nullptr, nullptr) == CUBLAS_STATUS_NOT_INITIALIZED);
+  CHECK(cublasSetWorkspace(nullptr, nullptr, 0) == CUBLAS_STATUS_NOT_INITIALIZED);
+  alignas(256) static std::byte workspace[512];
+  CHECK(cublasSetWorkspace(handle, workspace + 1, 256) == CUBLAS_STATUS_INVALID_VALUE);
+  CHECK(cublasSetWorkspace(handle, workspace, 512) == CUBLAS_STATUS_SUCCESS);
   CHECK(cublasSetPointerMode(handle, static_cast<cublasPointerMode_t>(2)) == CUBLAS_STATUS_INVALID_VALUE);
   CHECK(cublasSetMathMode(handle, static_cast<cublasMath_t>(7)) == CUBLAS_STATUS_INVALID_VALUE);
   REQUIRE(cublasSetMathMode(handle, CUBLAS_TF32_TENSOR_OP_MATH) == CUBLAS_STATUS_SUCCESS);

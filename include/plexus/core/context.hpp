@@ -2,6 +2,7 @@
 // the vendor's handle.
 #pragma once
 
+#include <plexus/core/buffer.hpp>
 #include <plexus/core/stream.hpp>
 
 #if defined(PLEXUS_VENDOR_BLAS)
@@ -28,10 +29,14 @@ inline constexpr gemm_policy default_gemm_policy =
 
 class context {
  public:
-  explicit context(gemm_policy chosen = default_gemm_policy) : policy(chosen) {
+  explicit context(gemm_policy policy = default_gemm_policy) { set_policy(policy); }
+
+  gemm_policy policy() const { return policy_; }
+  void set_policy(gemm_policy policy) {
     require(policy == gemm_policy::native || has_vendor_blas, "choosing gemm_policy::vendor",
             "this program was built without a vendor BLAS",
             "define PLEXUS_VENDOR_BLAS and link cuBLAS (on the CPU: a CBLAS), or choose gemm_policy::native");
+    policy_ = policy;
   }
 
   cudaStream_t stream() const { return stream_.get(); }
@@ -40,26 +45,38 @@ class context {
 #if defined(PLEXUS_VENDOR_BLAS)
   // The cuBLAS handle of this context's stream, made on first use.
   cublasHandle_t vendor_blas() {
-    if (!blas_) {
-      cublasHandle_t handle = nullptr;
-      require(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS, "creating a cuBLAS handle", "cuBLAS refused",
-              "check that cuBLAS fits the driver and that device memory is left");
-      blas_.reset(handle);
-      require(cublasSetStream(handle, stream()) == CUBLAS_STATUS_SUCCESS, "giving cuBLAS a stream",
-              "cuBLAS refused", "see the CUDA error of an earlier call");
-    }
+    if (!blas_) make_vendor_blas();
     return blas_.get();
   }
 #endif
 
-  gemm_policy policy;
-
  private:
+  gemm_policy policy_;
   plexus::stream stream_;
 #if defined(PLEXUS_VENDOR_BLAS)
+  // cuBLAS's own memory, given to it once so that it never allocates, in a recorded graph least of all: what
+  // NVIDIA recommends for the largest devices. A CBLAS needs none.
+  static constexpr std::size_t workspace_bytes = platform::on_cpu ? 0 : std::size_t{32} << 20;
+
+  void make_vendor_blas() {
+    buffer<std::byte> workspace(workspace_bytes);
+    cublasHandle_t handle = nullptr;
+    require(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS, "creating a cuBLAS handle", "cuBLAS refused",
+            "check that cuBLAS fits the driver and that device memory is left");
+    std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, destroy> blas(handle);
+    // The workspace comes second: a new stream takes it away.
+    require(cublasSetStream(handle, stream()) == CUBLAS_STATUS_SUCCESS &&
+                cublasSetWorkspace(handle, workspace.data(), workspace.size()) == CUBLAS_STATUS_SUCCESS,
+            "giving cuBLAS a stream and a workspace", "cuBLAS refused",
+            "see the CUDA error of an earlier call");
+    workspace_ = std::move(workspace);
+    blas_ = std::move(blas);
+  }
+
   struct destroy {
     void operator()(cublasHandle_t handle) const { cublasDestroy(handle); }
   };
+  buffer<std::byte> workspace_;  // outlives the handle
   std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, destroy> blas_;
 #endif
 };

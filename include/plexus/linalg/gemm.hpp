@@ -63,8 +63,7 @@ void native_gemm(const context& context, matrix_view<const float> a, matrix_view
 template <layout L, class Epilogue>
 void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
   const auto [m, n, k] = checked_shape<L>(a, b, epilogue.c);
-  const bool by_vendor = context.policy == gemm_policy::vendor;
-  if (by_vendor) vendor::require_available();
+  const bool by_vendor = context.policy() == gemm_policy::vendor;
   if (m == 0 || n == 0) return;
   // Up to this many multiplications a loop is done before a BLAS has begun, or the threads of a tile.
   const long long direct_multiplications = by_vendor ? 128 : 2048;
