@@ -10,8 +10,17 @@
 
 #if defined(__CUDACC__)
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_pipeline.h>
 #include <cuda_runtime.h>
+#include <mma.h>
 #define PLEXUS_ABI on_cuda
+
+// mma.h declares it only for architectures that have it.
+namespace nvcuda::wmma::precision {
+struct tf32;
+}
 
 // For kernels of a user's own: `using namespace plexus::cuda_names;` gives threadIdx and its kin where they
 // are not global, that is, where the device is the CPU.
@@ -19,7 +28,11 @@ namespace plexus::inline PLEXUS_ABI::cuda_names {}
 
 #else
 
+#include <hostcuda/cuda_bf16.hpp>
+#include <hostcuda/cuda_fp16.hpp>
+#include <hostcuda/cuda_pipeline.hpp>
 #include <hostcuda/hostcuda.hpp>
+#include <hostcuda/mma.hpp>
 #define PLEXUS_ABI on_host
 
 namespace plexus::inline PLEXUS_ABI {
@@ -43,6 +56,13 @@ using namespace hostcuda;
 #endif
 
 namespace plexus::inline PLEXUS_ABI::platform {
+
+// Whether the architecture compiled for multiplies bfloat16 and tf32 on tensor cores, as all since sm_80 do.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+inline constexpr bool has_bf16_and_tf32_mma = false;
+#else
+inline constexpr bool has_bf16_and_tf32_mma = true;
+#endif
 
 #if defined(__CUDACC__)
 
@@ -76,7 +96,7 @@ cudaError_t parallel_for(cudaStream_t stream, std::size_t count, Function functi
 // The block's dynamic shared memory.
 template <class T>
 __device__ T* dynamic_shared() {
-  extern __shared__ __align__(16) unsigned char plexus_dynamic_shared[];
+  extern __shared__ __align__(128) unsigned char plexus_dynamic_shared[];
   return reinterpret_cast<T*>(plexus_dynamic_shared);
 }
 

@@ -1,0 +1,365 @@
+// GEMM on tensor cores: C = A·Bᵀ, A·B or Aᵀ·B of __half, __nv_bfloat16, or float rounded to TF32; sums in FP32,
+// any size, alignment and leading dimension, any epilogue.
+//
+// A block computes a tile of C, each of its warps a part of that by WMMA. Asynchronous copies bring the operand
+// tiles of the next two pieces of the common dimension k into shared memory while the warps multiply the present
+// one. At the end the sums pass through shared memory, strip by strip, so that the epilogue knows the place of
+// each and neighbouring lanes get neighbouring columns. The order of the sums is fixed.
+#pragma once
+
+#include <plexus/core/launch.hpp>
+#include <plexus/core/view.hpp>
+#include <plexus/kernels/gemm.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace plexus::inline PLEXUS_ABI::kernels {
+
+namespace wmma = nvcuda::wmma;
+
+// What a tensor core takes an element of an operand for, and how much of k one instruction multiplies.
+template <class T>
+struct tensor_element {
+  using type = T;
+  static constexpr int k = 16;
+};
+template <>
+struct tensor_element<float> {
+  using type = wmma::precision::tf32;
+  static constexpr int k = 8;
+};
+
+// A tile says what of C a block and a warp compute, and how many pieces of k are on their way or being multiplied.
+struct large_tensor_tile {
+  static constexpr int block_m = 128, block_n = 128;
+  static constexpr int warp_m = 64, warp_n = 64;
+  static constexpr int stages = 3;
+  static constexpr int resident_blocks = 2;  // blocks that a multiprocessor's registers must hold
+};
+struct small_tensor_tile {
+  static constexpr int block_m = 64, block_n = 64;
+  static constexpr int warp_m = 32, warp_n = 32;
+  static constexpr int stages = 3;
+  static constexpr int resident_blocks = 4;
+};
+
+template <class Tile>
+struct tensor_arrangement : Tile {
+  static constexpr int warps_n = Tile::block_n / Tile::warp_n;
+  static constexpr int warps = Tile::block_m / Tile::warp_m * warps_n;
+  static constexpr int threads = 32 * warps;
+  static_assert(Tile::warp_m % 16 == 0 && Tile::warp_n % 32 == 0,
+                "a warp of a tensor-core GEMM computes whole 16 x 16 fragments, and its lanes whole rows");
+  static_assert(Tile::block_m % Tile::warp_m == 0 && Tile::block_n % Tile::warp_n == 0,
+                "a tensor-core GEMM tile consists of whole warps");
+};
+
+// The stages of one operand in shared memory. The operand is seen as extent × depth: extent is m or n, depth is k.
+// A piece is Extent × 64 bytes of depth, in rows along the dimension that is contiguous in global memory. Fragments
+// have `rows` rows; row r of all fragments of all stages lie side by side in row r of shared memory, so that one
+// padding of 16 bytes serves all: 3 stages of 128 × 128 take 48.5 KB, and two blocks fit even where a
+// multiprocessor has 100 KB.
+template <class T, int Extent, bool DepthIsContiguous, int Stages>
+struct staged_operand {
+  using element = T;
+  static constexpr int extent = Extent;
+  static constexpr int depth = 64 / static_cast<int>(sizeof(T));
+  static constexpr bool depth_is_contiguous = DepthIsContiguous;
+  static constexpr int cols = DepthIsContiguous ? depth : Extent;  // of a row in global memory
+  static constexpr int rows = DepthIsContiguous ? 16 : tensor_element<T>::k;
+  static constexpr int stage = Extent * depth / rows;  // from one stage to the next
+  // A quarter warp reads 8 rows of 16 bytes (ldmatrix): an odd number of 16 bytes from row to row puts them on
+  // different banks. Fragments of TF32 are read by 4 bytes a lane, 4 rows of 32 bytes where k is the row.
+  static constexpr int padding = (rows == 16 ? 16 : 32) / static_cast<int>(sizeof(T));
+  static constexpr int ld = Stages * stage + padding;
+  static constexpr int size = rows * ld;
+
+  // Where element (row, col) of a piece lies, as the piece lies in global memory.
+  __device__ static constexpr int position(int row, int col) { return row % rows * ld + row / rows * cols + col; }
+  __device__ static constexpr int position_at(int at_extent, int at_depth) {
+    return DepthIsContiguous ? position(at_extent, at_depth) : position(at_depth, at_extent);
+  }
+};
+
+// Copies an operand from a matrix in global memory, piece after piece along k. Another source of operands is another
+// class of this shape: `staged`, `source`, a constructor from (source, first of the extent), copy().
+template <class Staged, int Threads>
+class matrix_loader {
+  using element = typename Staged::element;
+  static constexpr int packet_size = 16 / static_cast<int>(sizeof(element));
+  static constexpr int lanes = Staged::cols / packet_size;  // threads side by side in a row
+  static constexpr int row_step = Threads / lanes;
+  static constexpr int packets = Staged::extent * Staged::depth / (Threads * packet_size);
+  static_assert(std::has_single_bit(unsigned{row_step}) && packets > 0,
+                "the places of a thread's packets must differ in bits that the thread's first place has not");
+
+ public:
+  using staged = Staged;
+  using source = matrix_view<const element>;
+
+  // Begins at `first` of the extent and at depth 0.
+  __device__ matrix_loader(const source& operand, int first) {
+    const int row = first_row();
+    const int col = static_cast<int>(threadIdx.x) % lanes * packet_size;
+    const int origin_row = Staged::depth_is_contiguous ? first : 0;
+    const int origin_col = Staged::depth_is_contiguous ? 0 : first;
+    rows_left_ = operand.rows - origin_row - row;
+    cols_left_ = operand.cols - origin_col - col;
+    step_ = Staged::depth_is_contiguous ? Staged::depth
+                                        : Staged::depth * static_cast<std::ptrdiff_t>(operand.ld);
+    aligned_ = reinterpret_cast<std::uintptr_t>(operand.data) % 16 == 0 && operand.ld % packet_size == 0;
+    to_ = Staged::position(row, col);
+    PLEXUS_UNROLL
+    for (int i = 0; i < packets; ++i) {
+      int from = origin_row + row + i * row_step;
+      // What lies beyond the extent is multiplied into elements that C does not have: any row will do.
+      if (Staged::depth_is_contiguous && from >= operand.rows) from = operand.rows - 1;
+      from_[i] = operand.row(from) + origin_col + col;
+    }
+  }
+
+  // Begins to copy the next piece; zeros where it overhangs the operand.
+  __device__ void copy(element* stage) {
+    const bool rows_inside = Staged::depth_is_contiguous || (packets - 1) * row_step < rows_left_;
+    if (aligned_ && rows_inside && packet_size <= cols_left_) {
+      PLEXUS_UNROLL
+      for (int i = 0; i < packets; ++i) __pipeline_memcpy_async(packet_of(stage, i), from_[i], 16);
+    } else {
+      PLEXUS_UNROLL
+      for (int i = 0; i < packets; ++i) {
+        const int inside = i * row_step < rows_left_ ? cols_left_ : 0;
+        for (int v = 0; v < packet_size; ++v) packet_of(stage, i)[v] = v < inside ? from_[i][v] : element(0.0f);
+      }
+    }
+    PLEXUS_UNROLL
+    for (int i = 0; i < packets; ++i) from_[i] += step_;
+    (Staged::depth_is_contiguous ? cols_left_ : rows_left_) -= Staged::depth;
+  }
+
+ private:
+  // Where rows are 64 bytes long, a quarter warp writes rows r and r + 4: 16-byte packets on all banks.
+  __device__ static int first_row() {
+    const int row = static_cast<int>(threadIdx.x) / lanes;
+    return lanes == 4 ? row / 8 * 8 + row % 8 / 2 + row % 2 * 4 : row;
+  }
+  __device__ element* packet_of(element* stage, int i) const {
+    return stage + to_ + Staged::position(i * row_step, 0);
+  }
+
+  const element* from_[packets];  // the thread's packets of the next piece
+  std::ptrdiff_t step_;
+  int rows_left_, cols_left_;  // from the first of them to the operand's end
+  int to_;
+  bool aligned_;
+};
+
+// A warp's part of C in fragments of tensor cores.
+template <class Tile, class A, class B>
+class wmma_sums {
+  using element = typename A::element;
+  using multiplied = typename tensor_element<element>::type;
+  static constexpr int k = tensor_element<element>::k;
+  using row_of_a = std::conditional_t<A::depth_is_contiguous, wmma::row_major, wmma::col_major>;
+  using row_of_b = std::conditional_t<B::depth_is_contiguous, wmma::col_major, wmma::row_major>;
+
+ public:
+  __device__ wmma_sums() {
+    PLEXUS_UNROLL
+    for (auto& row : sums_) {
+      PLEXUS_UNROLL
+      for (auto& sum : row) wmma::fill_fragment(sum, 0.0f);
+    }
+  }
+
+  // Adds the product of two pieces, of which the warp's parts begin at a and b.
+  __device__ void multiply_add(const element* a, const element* b) {
+    PLEXUS_UNROLL
+    for (int depth = 0; depth < A::depth; depth += k) {
+      wmma::fragment<wmma::matrix_a, 16, 16, k, multiplied, row_of_a> part_a[Tile::warp_m / 16];
+      wmma::fragment<wmma::matrix_b, 16, 16, k, multiplied, row_of_b> part_b[Tile::warp_n / 16];
+      load<A>(part_a, a, depth);
+      load<B>(part_b, b, depth);
+      PLEXUS_UNROLL
+      for (int i = 0; i < Tile::warp_m / 16; ++i) {
+        PLEXUS_UNROLL
+        for (int j = 0; j < Tile::warp_n / 16; ++j) wmma::mma_sync(sums_[i][j], part_a[i], part_b[j], sums_[i][j]);
+      }
+    }
+  }
+
+  // Rows 16·strip … of the warp's part, row-major.
+  __device__ void store(int strip, float* to, unsigned ld) const {
+    PLEXUS_UNROLL
+    for (int j = 0; j < Tile::warp_n / 16; ++j)
+      wmma::store_matrix_sync(to + 16 * j, sums_[strip][j], ld, wmma::mem_row_major);
+  }
+
+ private:
+  template <class Staged, class Fragment, int Count>
+  __device__ static void load(Fragment (&parts)[Count], const element* from, int depth) {
+    PLEXUS_UNROLL
+    for (int i = 0; i < Count; ++i) {
+      wmma::load_matrix_sync(parts[i], from + Staged::position_at(16 * i, depth), unsigned{Staged::ld});
+      if constexpr (std::is_same_v<element, float>) {
+        using namespace wmma;
+        PLEXUS_UNROLL
+        for (int e = 0; e < parts[i].num_elements; ++e) parts[i].x[e] = __float_to_tf32(parts[i].x[e]);
+      }
+    }
+  }
+
+  wmma::fragment<wmma::accumulator, 16, 16, k, float> sums_[Tile::warp_m / 16][Tile::warp_n / 16];
+};
+
+// The same on CUDA cores, for architectures whose tensor cores do not know the element type. A lane has every 32nd
+// column.
+template <class Tile, class A, class B>
+class cuda_core_sums {
+  using element = typename A::element;
+
+ public:
+  __device__ void multiply_add(const element* a, const element* b) {
+    for (int k = 0; k < A::depth; ++k) {
+      PLEXUS_UNROLL
+      for (int j = 0; j < Tile::warp_n / 32; ++j) {
+        const auto of_b = static_cast<float>(b[B::position_at(lane() + 32 * j, k)]);
+        PLEXUS_UNROLL
+        for (int i = 0; i < Tile::warp_m; ++i)
+          sums_[i][j] += static_cast<float>(a[A::position_at(i, k)]) * of_b;
+      }
+    }
+  }
+
+  __device__ void store(int strip, float* to, unsigned ld) const {
+    PLEXUS_UNROLL
+    for (int i = 0; i < 16; ++i) {
+      PLEXUS_UNROLL
+      for (int j = 0; j < Tile::warp_n / 32; ++j)
+        to[static_cast<unsigned>(i) * ld + static_cast<unsigned>(lane() + 32 * j)] = sums_[16 * strip + i][j];
+    }
+  }
+
+ private:
+  __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
+
+  float sums_[Tile::warp_m][Tile::warp_n / 32] = {};
+};
+
+template <class Tile, class A, class B>
+using tensor_sums = std::conditional_t<platform::has_bf16_and_tf32_mma || std::is_same_v<typename A::element, __half>,
+                                       wmma_sums<Tile, A, B>, cuda_core_sums<Tile, A, B>>;
+
+// Hands the elements of a warp's sums that lie inside C to the epilogue, 16 rows at a time, which `slab`, the
+// warp's own, holds meanwhile. Rows 8 banks apart let WMMA store without conflicts.
+template <class Tile>
+inline constexpr int slab_ld = Tile::warp_n + 8;
+
+template <class Tile, class Sums, class Epilogue>
+__device__ void finish(const Sums& sums, float* slab, int first_row, int first_col, const Epilogue& epilogue) {
+  PLEXUS_UNROLL
+  for (int strip = 0; strip < Tile::warp_m / 16; ++strip) {
+    sums.store(strip, slab, unsigned{slab_ld<Tile>});
+    __syncwarp();
+    for (int i = static_cast<int>(threadIdx.x % 32); i < 16 * Tile::warp_n; i += 32) {
+      const int row = i / Tile::warp_n, col = i % Tile::warp_n;
+      const int row_of_c = first_row + 16 * strip + row, col_of_c = first_col + col;
+      if (row_of_c < epilogue.c.rows && col_of_c < epilogue.c.cols)
+        epilogue(row_of_c, col_of_c, slab[row * slab_ld<Tile> + col]);
+    }
+    __syncwarp();
+  }
+}
+
+template <class Tile, class LoaderA, class LoaderB>
+inline constexpr int tensor_shared_bytes =
+    static_cast<int>(sizeof(typename LoaderA::staged::element)) * (LoaderA::staged::size + LoaderB::staged::size);
+
+template <class Tile, class LoaderA, class LoaderB, class Epilogue>
+__global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resident_blocks)
+    tensor_gemm_kernel(typename LoaderA::source a, typename LoaderB::source b, int k, Epilogue epilogue) {
+  using at = tensor_arrangement<Tile>;
+  using staged_a = typename LoaderA::staged;
+  using staged_b = typename LoaderB::staged;
+  auto* const shared = platform::dynamic_shared<unsigned char>();
+  auto* const shared_a = reinterpret_cast<typename staged_a::element*>(shared);
+  auto* const shared_b = shared_a + staged_a::size;
+
+  const int blocks_n = divide_up(epilogue.c.cols, Tile::block_n);
+  const int first_row = static_cast<int>(blockIdx.x) / blocks_n * Tile::block_m;
+  const int first_col = static_cast<int>(blockIdx.x) % blocks_n * Tile::block_n;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int warp_row = warp / at::warps_n * Tile::warp_m;
+  const int warp_col = warp % at::warps_n * Tile::warp_n;
+
+  LoaderA loader_a(a, first_row);
+  LoaderB loader_b(b, first_col);
+  int left_to_copy = k;
+  const auto copy = [&](int stage) {
+    if (left_to_copy > 0) {
+      loader_a.copy(shared_a + stage * staged_a::stage);
+      loader_b.copy(shared_b + stage * staged_b::stage);
+      left_to_copy -= staged_a::depth;
+    }
+    __pipeline_commit();  // an empty batch as well: waiting counts batches
+  };
+  for (int stage = 0; stage < Tile::stages - 1; ++stage) copy(stage);
+
+  tensor_sums<Tile, staged_a, staged_b> sums;
+  const auto* const part_a = shared_a + staged_a::position_at(warp_row, 0);
+  const auto* const part_b = shared_b + staged_b::position_at(warp_col, 0);
+  int stage = 0, free_stage = Tile::stages - 1;
+  for (int depth = 0; depth < k; depth += staged_a::depth) {
+    // The present piece has arrived, and all warps have done with the one before: its stage is free.
+    __pipeline_wait_prior(Tile::stages - 2);
+    __syncthreads();
+    copy(free_stage);
+    sums.multiply_add(part_a + stage * staged_a::stage, part_b + stage * staged_b::stage);
+    free_stage = stage;
+    stage = stage + 1 < Tile::stages ? stage + 1 : 0;
+  }
+
+  __syncthreads();  // the slabs lie where the pieces lay
+  auto* const slab = reinterpret_cast<float*>(shared) + warp * 16 * slab_ld<Tile>;
+  finish<Tile>(sums, slab, first_row + warp_row, first_col + warp_col, epilogue);
+}
+
+template <layout L, class Tile, class T, class Epilogue>
+void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
+                        const Epilogue& epilogue) {
+  using at = tensor_arrangement<Tile>;
+  using loader_a = matrix_loader<staged_operand<T, Tile::block_m, L != layout::tn, Tile::stages>, at::threads>;
+  using loader_b = matrix_loader<staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>, at::threads>;
+  constexpr int shared_bytes = tensor_shared_bytes<Tile, loader_a, loader_b>;
+  static_assert(at::warps * 16 * slab_ld<Tile> * int{sizeof(float)} <= shared_bytes,
+                "the epilogue's slabs must fit where the operands lay");
+  const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows, Tile::block_m)) *
+                      static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
+  const launch_shape shape{dim3(blocks), dim3(static_cast<unsigned>(at::threads)), shared_bytes};
+  launch("launching a tensor-core GEMM", stream, shape, tensor_gemm_kernel<Tile, loader_a, loader_b, Epilogue>, a, b,
+         L == layout::tn ? a.rows : a.cols, epilogue);
+}
+
+// C(i, j) = epilogue of the product's element (i, j), C being epilogue.c; shapes at `layout`. T is __half,
+// __nv_bfloat16, or float, which is rounded to TF32. The small tile makes blocks enough to fill a device where the
+// product is too small for the large one; on a CPU it is the only kernel compiled.
+template <layout L, class T, class Epilogue>
+void tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b, const Epilogue& epilogue) {
+  if constexpr (platform::on_cpu) {
+    launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue);
+  } else {
+    constexpr long long blocks_to_fill_a_device = 64;
+    const long long large_blocks =
+        static_cast<long long>(divide_up(epilogue.c.rows, large_tensor_tile::block_m)) *
+        divide_up(epilogue.c.cols, large_tensor_tile::block_n);
+    if (large_blocks >= blocks_to_fill_a_device) {
+      launch_tensor_gemm<L, large_tensor_tile>(stream, a, b, epilogue);
+    } else {
+      launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue);
+    }
+  }
+}
+
+}  // namespace plexus::inline PLEXUS_ABI::kernels
