@@ -1,10 +1,10 @@
-// GEMM on tensor cores: C = A·Bᵀ, A·B or Aᵀ·B of __half, __nv_bfloat16, or float rounded to TF32; sums in FP32,
-// any size, alignment and leading dimension, any epilogue.
+// GEMM on tensor cores: C = A·Bᵀ, A·B or Aᵀ·B of __half, __nv_bfloat16, or float rounded to TF32; sums in
+// FP32, any size, alignment and leading dimension, any epilogue.
 //
-// A block computes a tile of C, each of its warps a part of that by WMMA. Asynchronous copies bring the operand
-// tiles of the next two pieces of the common dimension k into shared memory while the warps multiply the present
-// one. At the end the sums pass through shared memory, strip by strip, so that the epilogue knows the place of
-// each and neighbouring lanes get neighbouring columns. The order of the sums is fixed.
+// A block computes a tile of C, each of its warps a part of that by WMMA. Asynchronous copies bring the
+// operand tiles of the next two pieces of the common dimension k into shared memory while the warps multiply
+// the present one. At the end the sums pass through shared memory, strip by strip, so that the epilogue knows
+// the place of each and neighbouring lanes get neighbouring columns. The order of the sums is fixed.
 #pragma once
 
 #include <plexus/core/launch.hpp>
@@ -32,7 +32,8 @@ struct tensor_element<float> {
   static constexpr int k = 8;
 };
 
-// A tile says what of C a block and a warp compute, and how many pieces of k are on their way or being multiplied.
+// A tile says what of C a block and a warp compute, and how many pieces of k are on their way or being
+// multiplied.
 struct large_tensor_tile {
   static constexpr int block_m = 128, block_n = 128;
   static constexpr int warp_m = 64, warp_n = 64;
@@ -57,11 +58,11 @@ struct tensor_arrangement : Tile {
                 "a tensor-core GEMM tile consists of whole warps");
 };
 
-// The stages of one operand in shared memory. The operand is seen as extent × depth: extent is m or n, depth is k.
-// A piece is Extent × 64 bytes of depth, in rows along the dimension that is contiguous in global memory. Fragments
-// have `rows` rows; row r of all fragments of all stages lie side by side in row r of shared memory, so that one
-// padding of 16 bytes serves all: 3 stages of 128 × 128 take 48.5 KB, and two blocks fit even where a
-// multiprocessor has 100 KB.
+// The stages of one operand in shared memory. The operand is seen as extent × depth: extent is m or n, depth
+// is k. A piece is Extent × 64 bytes of depth, in rows along the dimension that is contiguous in global
+// memory. Fragments have `rows` rows; row r of all fragments of all stages lie side by side in row r of
+// shared memory, so that one padding of 16 bytes serves all: 3 stages of 128 × 128 take 48.5 KB, and two
+// blocks fit even where a multiprocessor has 100 KB.
 template <class T, int Extent, bool DepthIsContiguous, int Stages>
 struct staged_operand {
   using element = T;
@@ -71,21 +72,23 @@ struct staged_operand {
   static constexpr int cols = DepthIsContiguous ? depth : Extent;  // of a row in global memory
   static constexpr int rows = DepthIsContiguous ? 16 : tensor_element<T>::k;
   static constexpr int stage = Extent * depth / rows;  // from one stage to the next
-  // A quarter warp reads 8 rows of 16 bytes (ldmatrix): an odd number of 16 bytes from row to row puts them on
-  // different banks. Fragments of TF32 are read by 4 bytes a lane, 4 rows of 32 bytes where k is the row.
+  // A quarter warp reads 8 rows of 16 bytes (ldmatrix): an odd number of 16 bytes from row to row puts them
+  // on different banks. Fragments of TF32 are read by 4 bytes a lane, 4 rows of 32 bytes where k is the row.
   static constexpr int padding = (rows == 16 ? 16 : 32) / static_cast<int>(sizeof(T));
   static constexpr int ld = Stages * stage + padding;
   static constexpr int size = rows * ld;
 
   // Where element (row, col) of a piece lies, as the piece lies in global memory.
-  __device__ static constexpr int position(int row, int col) { return row % rows * ld + row / rows * cols + col; }
+  __device__ static constexpr int position(int row, int col) {
+    return row % rows * ld + row / rows * cols + col;
+  }
   __device__ static constexpr int position_at(int at_extent, int at_depth) {
     return DepthIsContiguous ? position(at_extent, at_depth) : position(at_depth, at_extent);
   }
 };
 
-// Copies an operand from a matrix in global memory, piece after piece along k. Another source of operands is another
-// class of this shape: `staged`, `source`, a constructor from (source, first of the extent), copy().
+// Copies an operand from a matrix in global memory, piece after piece along k. Another source of operands is
+// another class of this shape: `staged`, `source`, a constructor from (source, first of the extent), copy().
 template <class Staged, int Threads>
 class matrix_loader {
   using element = typename Staged::element;
@@ -108,8 +111,8 @@ class matrix_loader {
     const int origin_col = Staged::depth_is_contiguous ? 0 : first;
     rows_left_ = operand.rows - origin_row - row;
     cols_left_ = operand.cols - origin_col - col;
-    step_ = Staged::depth_is_contiguous ? Staged::depth
-                                        : Staged::depth * static_cast<std::ptrdiff_t>(operand.ld);
+    step_ =
+        Staged::depth_is_contiguous ? Staged::depth : Staged::depth * static_cast<std::ptrdiff_t>(operand.ld);
     aligned_ = reinterpret_cast<std::uintptr_t>(operand.data) % 16 == 0 && operand.ld % packet_size == 0;
     to_ = Staged::position(row, col);
     PLEXUS_UNROLL
@@ -131,7 +134,8 @@ class matrix_loader {
       PLEXUS_UNROLL
       for (int i = 0; i < packets; ++i) {
         const int inside = i * row_step < rows_left_ ? cols_left_ : 0;
-        for (int v = 0; v < packet_size; ++v) packet_of(stage, i)[v] = v < inside ? from_[i][v] : element(0.0f);
+        for (int v = 0; v < packet_size; ++v)
+          packet_of(stage, i)[v] = v < inside ? from_[i][v] : element(0.0f);
       }
     }
     PLEXUS_UNROLL
@@ -185,7 +189,8 @@ class wmma_sums {
       PLEXUS_UNROLL
       for (int i = 0; i < Tile::warp_m / 16; ++i) {
         PLEXUS_UNROLL
-        for (int j = 0; j < Tile::warp_n / 16; ++j) wmma::mma_sync(sums_[i][j], part_a[i], part_b[j], sums_[i][j]);
+        for (int j = 0; j < Tile::warp_n / 16; ++j)
+          wmma::mma_sync(sums_[i][j], part_a[i], part_b[j], sums_[i][j]);
       }
     }
   }
@@ -214,8 +219,8 @@ class wmma_sums {
   wmma::fragment<wmma::accumulator, 16, 16, k, float> sums_[Tile::warp_m / 16][Tile::warp_n / 16];
 };
 
-// The same on CUDA cores, for architectures whose tensor cores do not know the element type. A lane has every 32nd
-// column.
+// The same on CUDA cores, for architectures whose tensor cores do not know the element type. A lane has every
+// 32nd column.
 template <class Tile, class A, class B>
 class cuda_core_sums {
   using element = typename A::element;
@@ -249,8 +254,9 @@ class cuda_core_sums {
 };
 
 template <class Tile, class A, class B>
-using tensor_sums = std::conditional_t<platform::has_bf16_and_tf32_mma || std::is_same_v<typename A::element, __half>,
-                                       wmma_sums<Tile, A, B>, cuda_core_sums<Tile, A, B>>;
+using tensor_sums =
+    std::conditional_t<platform::has_bf16_and_tf32_mma || std::is_same_v<typename A::element, __half>,
+                       wmma_sums<Tile, A, B>, cuda_core_sums<Tile, A, B>>;
 
 // Hands the elements of a warp's sums that lie inside C to the epilogue, 16 rows at a time, which `slab`, the
 // warp's own, holds meanwhile. Rows 8 banks apart let WMMA store without conflicts.
@@ -258,7 +264,8 @@ template <class Tile>
 inline constexpr int slab_ld = Tile::warp_n + 8;
 
 template <class Tile, class Sums, class Epilogue>
-__device__ void finish(const Sums& sums, float* slab, int first_row, int first_col, const Epilogue& epilogue) {
+__device__ void finish(const Sums& sums, float* slab, int first_row, int first_col,
+                       const Epilogue& epilogue) {
   PLEXUS_UNROLL
   for (int strip = 0; strip < Tile::warp_m / 16; ++strip) {
     sums.store(strip, slab, unsigned{slab_ld<Tile>});
@@ -274,8 +281,8 @@ __device__ void finish(const Sums& sums, float* slab, int first_row, int first_c
 }
 
 template <class Tile, class LoaderA, class LoaderB>
-inline constexpr int tensor_shared_bytes =
-    static_cast<int>(sizeof(typename LoaderA::staged::element)) * (LoaderA::staged::size + LoaderB::staged::size);
+inline constexpr int tensor_shared_bytes = static_cast<int>(sizeof(typename LoaderA::staged::element)) *
+                                           (LoaderA::staged::size + LoaderB::staged::size);
 
 template <class Tile, class LoaderA, class LoaderB, class Epilogue>
 __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resident_blocks)
@@ -330,23 +337,27 @@ template <layout L, class Tile, class T, class Epilogue>
 void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
                         const Epilogue& epilogue) {
   using at = tensor_arrangement<Tile>;
-  using loader_a = matrix_loader<staged_operand<T, Tile::block_m, L != layout::tn, Tile::stages>, at::threads>;
-  using loader_b = matrix_loader<staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>, at::threads>;
+  using loader_a =
+      matrix_loader<staged_operand<T, Tile::block_m, L != layout::tn, Tile::stages>, at::threads>;
+  using loader_b =
+      matrix_loader<staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>, at::threads>;
   constexpr int shared_bytes = tensor_shared_bytes<Tile, loader_a, loader_b>;
   static_assert(at::warps * 16 * slab_ld<Tile> * int{sizeof(float)} <= shared_bytes,
                 "the epilogue's slabs must fit where the operands lay");
   const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows, Tile::block_m)) *
                       static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
   const launch_shape shape{dim3(blocks), dim3(static_cast<unsigned>(at::threads)), shared_bytes};
-  launch("launching a tensor-core GEMM", stream, shape, tensor_gemm_kernel<Tile, loader_a, loader_b, Epilogue>, a, b,
-         L == layout::tn ? a.rows : a.cols, epilogue);
+  launch("launching a tensor-core GEMM", stream, shape,
+         tensor_gemm_kernel<Tile, loader_a, loader_b, Epilogue>, a, b, L == layout::tn ? a.rows : a.cols,
+         epilogue);
 }
 
 // C(i, j) = epilogue of the product's element (i, j), C being epilogue.c; shapes at `layout`. T is __half,
-// __nv_bfloat16, or float, which is rounded to TF32. The small tile makes blocks enough to fill a device where the
-// product is too small for the large one; on a CPU it is the only kernel compiled.
+// __nv_bfloat16, or float, which is rounded to TF32. The small tile makes blocks enough to fill a device
+// where the product is too small for the large one; on a CPU it is the only kernel compiled.
 template <layout L, class T, class Epilogue>
-void tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b, const Epilogue& epilogue) {
+void tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
+                 const Epilogue& epilogue) {
   if constexpr (platform::on_cpu) {
     launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue);
   } else {

@@ -1,0 +1,290 @@
+// GEMM on tensor cores against a naive product in double of the operands as a tensor core takes them.
+#include "device_matrix.hpp"
+#include "support/catch.hpp"
+
+#include <plexus/activations/identity.hpp>
+#include <plexus/core/context.hpp>
+#include <plexus/kernels/epilogue.hpp>
+#include <plexus/kernels/tensor_gemm.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace {
+
+using namespace plexus::cuda_names;
+using namespace plexus::kernel_test;
+using plexus::layout, plexus::matrix_view;
+namespace kernels = plexus::kernels;
+
+// What is multiplied: 16-bit numbers as they are; of a float the 10 leading bits of the mantissa, rounded to
+// nearest, ties away from zero.
+template <class T>
+double multiplied(T value) {
+  if constexpr (!std::is_same_v<T, float>) {
+    return static_cast<double>(static_cast<float>(value));
+  } else {
+    int exponent = 0;
+    const double fraction = std::frexp(static_cast<double>(value), &exponent);
+    return std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11);
+  }
+}
+
+struct shape {
+  int m, n, k;
+};
+
+template <class T>
+std::vector<double> all_multiplied(const device_matrix_of<T>& x) {
+  std::vector<double> result;
+  for (int i = 0; i < x.rows(); ++i) {
+    for (int j = 0; j < x.cols(); ++j) result.push_back(multiplied(x(i, j)));
+  }
+  return result;
+}
+
+// One product's operands, and its elements in double.
+template <layout L, class T>
+struct product {
+  shape size;
+  device_matrix_of<T> a, b;
+  std::vector<double> values_a = all_multiplied(a), values_b = all_multiplied(b);
+
+  product(generator& random, shape of, placement where_a, placement where_b)
+      : size(of),
+        a(L == layout::tn ? device_matrix_of<T>::random(random, of.k, of.m, where_a)
+                          : device_matrix_of<T>::random(random, of.m, of.k, where_a)),
+        b(L == layout::nt ? device_matrix_of<T>::random(random, of.n, of.k, where_b)
+                          : device_matrix_of<T>::random(random, of.k, of.n, where_b)) {}
+
+  double operator()(int i, int j) const {
+    const auto at = [](const std::vector<double>& values, int cols, int row, int col) {
+      return values[static_cast<std::size_t>(row) * static_cast<std::size_t>(cols) +
+                    static_cast<std::size_t>(col)];
+    };
+    double sum = 0;
+    for (int k = 0; k < size.k; ++k) {
+      sum += (L == layout::tn ? at(values_a, size.m, k, i) : at(values_a, size.k, i, k)) *
+             (L == layout::nt ? at(values_b, size.k, j, k) : at(values_b, size.n, k, j));
+    }
+    return sum;
+  }
+
+  double tolerance() const { return 1e-6 * std::sqrt(std::max(size.k, 1)); }
+};
+
+enum class tile { small, large, chosen };
+constexpr tile tiles[] = {tile::small, tile::large, tile::chosen};
+constexpr layout layouts[] = {layout::nt, layout::nn, layout::tn};
+
+template <layout L, class T, class Epilogue>
+void multiply(const plexus::context& on, tile by, const product<L, T>& p, const Epilogue& epilogue) {
+  const matrix_view<const T> a = p.a.view(), b = p.b.view();
+  switch (by) {
+    case tile::small:
+      return kernels::launch_tensor_gemm<L, kernels::small_tensor_tile>(on.stream(), a, b, epilogue);
+    case tile::large:
+      return kernels::launch_tensor_gemm<L, kernels::large_tensor_tile>(on.stream(), a, b, epilogue);
+    case tile::chosen:
+      return kernels::tensor_gemm<L>(on.stream(), a, b, epilogue);
+  }
+}
+
+// Every element within `tolerance` of what is expected, relative to the larger of 1 and it, and nothing
+// written beside.
+template <class T, class Expected>
+void require_result(const plexus::context& on, device_matrix_of<T>& c, double tolerance,
+                    const Expected& expected) {
+  c.download(on.stream());
+  double worst = 0;
+  int worst_row = 0, worst_col = 0;
+  for (int i = 0; i < c.rows(); ++i) {
+    for (int j = 0; j < c.cols(); ++j) {
+      const double right = expected(i, j);
+      const double difference =
+          std::abs(static_cast<double>(static_cast<float>(c(i, j))) - right) / std::max(1.0, std::abs(right));
+      if (!(difference <= worst)) {  // NaN counts as worst
+        worst = difference;
+        worst_row = i;
+        worst_col = j;
+      }
+    }
+  }
+  INFO("worst at (" << worst_row << ", " << worst_col << ")");
+  REQUIRE(worst <= tolerance);
+  REQUIRE(c.guards_intact());
+}
+
+template <layout L, class T>
+void require_product(const plexus::context& on, generator& random, tile by, shape size,
+                     const placement (&where)[3]) {
+  INFO("layout " << static_cast<int>(L) << ", tile " << static_cast<int>(by) << ", m " << size.m << ", n "
+                 << size.n << ", k " << size.k);
+  for (const placement& at : where)
+    UNSCOPED_INFO("ld = columns + " << at.slack << ", " << at.offset << " elements past alignment");
+  const product<L, T> p(random, size, where[0], where[1]);
+  device_matrix c(size.m, size.n, where[2]);
+  multiply(on, by, p, plexus::store{c.view()});
+  require_result(on, c, p.tolerance(), p);
+}
+
+template <class T>
+void require_product(const plexus::context& on, generator& random, layout l, tile by, shape size,
+                     const placement (&where)[3]) {
+  switch (l) {
+    case layout::nt:
+      return require_product<layout::nt, T>(on, random, by, size, where);
+    case layout::nn:
+      return require_product<layout::nn, T>(on, random, by, size, where);
+    case layout::tn:
+      return require_product<layout::tn, T>(on, random, by, size, where);
+  }
+}
+
+// Half of all matrices have rows of whole 16-byte packets, which asynchronous copies bring.
+placement random_placement(generator& random, int cols) {
+  if (random_int(random, 0, 1) == 0) return {(8 - cols % 8) % 8, 0};
+  return {random_int(random, 0, 8), random_int(random, 0, 8)};
+}
+
+template <class T>
+void require_random_products(int count, int largest) {
+  const plexus::context on;
+  generator random(20240602);
+  for (int i = 0; i < count; ++i) {
+    const auto size = [&] { return random_int(random, 1, largest); };
+    const shape of{size(), size(), size()};
+    const layout l = layouts[random() % 3];
+    const placement where[] = {random_placement(random, l == layout::tn ? of.m : of.k),
+                               random_placement(random, l == layout::nt ? of.k : of.n),
+                               random_placement(random, of.n)};
+    require_product<T>(on, random, l, tiles[random() % 3], of, where);
+  }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE(
+    "tensor_gemm: random shapes, leading dimensions and alignments agree with a product in double", "",
+    __half, __nv_bfloat16, float) {
+  require_random_products<TestType>(40, 70);
+}
+
+TEMPLATE_TEST_CASE("tensor_gemm: random shapes up to 300 agree with a product in double", "[slow]", __half,
+                   __nv_bfloat16, float) {
+  require_random_products<TestType>(100, 300);
+}
+
+TEMPLATE_TEST_CASE("tensor_gemm: every layout and tile, at shapes that no tile divides", "", __half, float) {
+  const plexus::context on;
+  generator random(21);
+  for (const layout l : layouts) {
+    for (const tile by : tiles) {
+      require_product<TestType>(on, random, l, by, {37, 41, 29}, {{3, 1}, {0, 2}, {5, 3}});
+      require_product<TestType>(on, random, l, by, {40, 48, 136}, {{8, 0}, {}, {1, 1}});
+      // Aligned rows that do not end with a whole packet; more than three pieces of k.
+      require_product<TestType>(on, random, l, by, {37, 41, 141}, {{3, 0}, {7, 0}, {}});
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("tensor_gemm: several blocks of both tiles", "", __half, float) {
+  const plexus::context on;
+  generator random(22);
+  for (const layout l : layouts) {
+    require_product<TestType>(on, random, l, tile::large, {136, 264, 40}, {});
+    require_product<TestType>(on, random, l, tile::large, {129, 131, 17}, {{7, 0}, {2, 3}, {}});
+    require_product<TestType>(on, random, l, tile::small, {129, 131, 17}, {{1, 0}, {5, 0}, {}});
+  }
+}
+
+TEST_CASE("tensor_gemm: a product large enough that the large tile is picked", "[slow]") {
+  const plexus::context on;
+  generator random(23);
+  require_product<__half>(on, random, layout::nt, tile::chosen, {1030, 1025, 12}, {});
+}
+
+TEST_CASE("tensor_gemm: sizes 0, 1 and 2 in every dimension") {
+  const plexus::context on;
+  generator random(24);
+  for (const layout l : layouts) {
+    for (int i = 0; i < 27; ++i) {
+      const shape size{i / 9, i / 3 % 3, i % 3};
+      require_product<__half>(on, random, l, tile::small, size, {{1, 0}, {0, 1}, {2, 1}});
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("tensor_gemm: 16-bit results are the sums in FP32, rounded once", "", __half,
+                   __nv_bfloat16) {
+  const plexus::context on;
+  generator random(25);
+  const product<layout::nt, TestType> p(random, {50, 70, 100}, {}, {});
+  const device_matrix bias = device_matrix::random(random, 1, 70, {});
+  device_matrix_of<TestType> c(50, 70, {2, 1});
+  multiply(
+      on, tile::small, p,
+      plexus::bias_activation{c.view(), static_cast<const float*>(bias.view().data), plexus::identity{}});
+  const double half_of_last_bit = std::is_same_v<TestType, __half> ? 0x1p-11 : 0x1p-8;
+  require_result(on, c, half_of_last_bit + p.tolerance(),
+                 [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
+}
+
+TEST_CASE("tensor_gemm: two runs give the same bits, and the tile does not change them") {
+  const plexus::context on;
+  generator random(26);
+  const product<layout::nn, __half> p(random, {132, 136, 200}, {}, {});
+  const auto bits_of = [&](tile by) {
+    device_matrix c(p.size.m, p.size.n, {});
+    multiply(on, by, p, plexus::store{c.view()});
+    c.download(on.stream());
+    return bits(c);
+  };
+  REQUIRE(bits_of(tile::large) == bits_of(tile::large));
+  REQUIRE(bits_of(tile::large) == bits_of(tile::small));
+}
+
+namespace {
+
+// What architectures before sm_80 do for bfloat16 and TF32: one warp and one piece of k, multiplied by CUDA
+// cores.
+template <class A, class B>
+__global__ void __launch_bounds__(32)
+    by_cuda_cores(matrix_view<const typename A::element> a, matrix_view<const typename A::element> b,
+                  plexus::store epilogue) {
+  using element = typename A::element;
+  alignas(32) __shared__ element shared_a[A::size];
+  alignas(32) __shared__ element shared_b[B::size];
+  alignas(32) __shared__ float slab[16 * kernels::slab_ld<kernels::small_tensor_tile>];
+  kernels::matrix_loader<A, 32>(a, 0).copy(shared_a);
+  kernels::matrix_loader<B, 32>(b, 0).copy(shared_b);
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+  __syncwarp();
+  kernels::cuda_core_sums<kernels::small_tensor_tile, A, B> sums;
+  sums.multiply_add(shared_a, shared_b);
+  kernels::finish<kernels::small_tensor_tile>(sums, slab, 0, 0, epilogue);
+}
+
+template <layout L, class T>
+void require_product_by_cuda_cores() {
+  using a = kernels::staged_operand<T, 32, L != layout::tn, 1>;
+  using b = kernels::staged_operand<T, 32, L == layout::nt, 1>;
+  const plexus::context on;
+  generator random(27);
+  const product<L, T> p(random, {31, 27, a::depth - 1}, {}, {});
+  device_matrix c(31, 27, {});
+  const matrix_view<const T> view_a = p.a.view(), view_b = p.b.view();
+  plexus::launch("multiplying by CUDA cores", on.stream(), {dim3(1), dim3(32)}, by_cuda_cores<a, b>, view_a,
+                 view_b, plexus::store{c.view()});
+  require_result(on, c, std::is_same_v<T, float> ? 0x1p-9 : p.tolerance(), p);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("tensor_gemm: where tensor cores do not know the type, CUDA cores multiply it", "",
+                   __nv_bfloat16, float) {
+  require_product_by_cuda_cores<layout::nt, TestType>();
+  require_product_by_cuda_cores<layout::nn, TestType>();
+  require_product_by_cuda_cores<layout::tn, TestType>();
+}
