@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <exception>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -34,13 +33,25 @@ enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 namespace detail {
 
+// Runs a kernel as the configuration says; run_thread(call) is the kernel, as the current thread.
+inline cudaError_t run_kernel(const cudaLaunchConfig_t& config, const void* kernel,
+                              void (*run_thread)(const void* call), const void* call) {
+  grid launch;
+  launch.size = config.gridDim;
+  launch.block = config.blockDim;
+  launch.shared_bytes = config.dynamicSmemBytes;
+  launch.run_thread = run_thread;
+  launch.call = call;
+  launch.kernel = kernel;
+  return run_grid(launch);
+}
+
 // A kernel with its arguments, copied when it is enqueued: it may run later, or again and again.
 template <class... Parameters>
 struct kernel_call {
+  cudaLaunchConfig_t config;
   void (*kernel)(Parameters...);
   std::tuple<Parameters...> arguments;
-  dim3 size, block;
-  std::size_t shared_bytes;
 
   static void run_thread(const void* call) {
     const auto& self = *static_cast<const kernel_call*>(call);
@@ -48,16 +59,27 @@ struct kernel_call {
   }
 
   cudaError_t operator()() const {
-    grid launch;
-    launch.size = size;
-    launch.block = block;
-    launch.shared_bytes = shared_bytes;
-    launch.run_thread = &run_thread;
-    launch.call = this;
-    launch.kernel = reinterpret_cast<const void*>(kernel);
-    return run_grid(launch);
+    return run_kernel(config, reinterpret_cast<const void*>(kernel), &run_thread, this);
   }
 };
+
+// Runs run_range(f, first, last) for parts of [0, count). Not inlined into what every loop compiles for
+// itself.
+[[gnu::noinline]] inline cudaError_t run_loop(std::size_t count, const void* f,
+                                              void (*run_range)(const void* f, std::size_t first,
+                                                                std::size_t last)) {
+  std::atomic<cudaError_t> outcome{cudaSuccess};
+  pool().run_ranges(count, [&](std::size_t first, std::size_t last) {
+    try {
+      run_range(f, first, last);
+    } catch (...) {
+      const kernel_fault fault = caught_fault("function");
+      cudaError_t none = cudaSuccess;
+      if (outcome.compare_exchange_strong(none, fault.error)) report(text_of("parallel_for: ", fault.text));
+    }
+  });
+  return outcome;
+}
 
 // A function for all indices of a range.
 template <class Function>
@@ -65,25 +87,28 @@ struct loop_call {
   std::size_t count;
   Function f;
 
-  cudaError_t operator()() const {
-    std::atomic<cudaError_t> outcome{cudaSuccess};
-    pool().run_ranges(count, [&](std::size_t first, std::size_t last) {
-      try {
-        for (std::size_t i = first; i < last; ++i) f(i);
-      } catch (const kernel_fault& fault) {
-        fail(outcome, fault.error, fault.text);
-      } catch (const std::exception& error) {
-        fail(outcome, cudaErrorLaunchFailure, std::string("an exception left the function: ") + error.what());
-      }
-    });
-    return outcome;
+  // The copy is the loop's own: what the loop stores cannot change it, and it stays in registers.
+  static void run_range(const void* f, std::size_t first, std::size_t last) {
+    const Function function = *static_cast<const Function*>(f);
+    for (std::size_t i = first; i < last; ++i) function(i);
   }
 
-  static void fail(std::atomic<cudaError_t>& outcome, cudaError_t error, const std::string& why) {
-    cudaError_t none = cudaSuccess;
-    if (outcome.compare_exchange_strong(none, error)) report("parallel_for: " + why);
-  }
+  cudaError_t operator()() const { return run_loop(count, &f, &run_range); }
 };
+
+inline cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
+  constexpr std::size_t most = device_limits::shared_bytes_optin;
+  if (kernel == nullptr || attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) {
+    return fail(cudaErrorInvalidValue, "cudaFuncSetAttribute: a null kernel or an unknown attribute");
+  }
+  if (value < 0 || static_cast<std::size_t>(value) > most) {
+    return fail(cudaErrorInvalidValue,
+                text_of("cudaFuncSetAttribute of ", kernel_name(kernel), ": ", std::to_string(value),
+                        " bytes of dynamic shared memory; it is 0 to ", most));
+  }
+  allowances().set(kernel, static_cast<std::size_t>(value));
+  return cudaSuccess;
+}
 
 // The same as a kernel, for the race checker.
 template <class Function>
@@ -101,19 +126,7 @@ inline void* dynamic_shared_memory() { return detail::kernel_runner(__func__).dy
 // How much dynamic shared memory a kernel may be launched with.
 template <class... Parameters>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute attribute, int value) {
-  constexpr std::size_t most = detail::device_limits::shared_bytes_optin;
-  if (kernel == nullptr || attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) {
-    return detail::fail(cudaErrorInvalidValue, "cudaFuncSetAttribute: a null kernel or an unknown attribute");
-  }
-  const auto address = reinterpret_cast<const void*>(kernel);
-  if (value < 0 || static_cast<std::size_t>(value) > most) {
-    return detail::fail(cudaErrorInvalidValue, "cudaFuncSetAttribute of " + detail::kernel_name(address) +
-                                                   ": " + std::to_string(value) +
-                                                   " bytes of dynamic shared memory; it is 0 to " +
-                                                   std::to_string(most));
-  }
-  detail::allowances().set(address, static_cast<std::size_t>(value));
-  return cudaSuccess;
+  return detail::set_attribute(reinterpret_cast<const void*>(kernel), attribute, value);
 }
 
 // Launches kernel(arguments...). What the hardware refuses is refused at once; a fault in the kernel comes
@@ -128,10 +141,9 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   const cudaError_t error = detail::check_launch(reinterpret_cast<const void*>(kernel), config->gridDim,
                                                  config->blockDim, config->dynamicSmemBytes);
   if (error != cudaSuccess) return error;
-  return detail::enqueue(config->stream,
-                         detail::kernel_call<Parameters...>{
-                             kernel, std::tuple<Parameters...>(std::forward<Arguments>(arguments)...),
-                             config->gridDim, config->blockDim, config->dynamicSmemBytes});
+  return detail::enqueue(
+      config->stream, detail::kernel_call<Parameters...>{
+                          *config, kernel, std::tuple<Parameters...>(std::forward<Arguments>(arguments)...)});
 }
 
 // f(i) for every i in [0, count), in no particular order, on the stream: a plain loop, which the compiler may

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <hostcuda/engine/sanitizers.hpp>
+#include <hostcuda/runtime/text.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -33,8 +34,8 @@ struct setting_values {
 namespace detail {
 
 [[noreturn]] inline void reject_setting(const char* name, std::string_view value, const char* expected) {
-  throw std::invalid_argument("hostcuda: environment variable " + std::string(name) + " is \"" +
-                              std::string(value) + "\"; expected " + expected);
+  throw std::invalid_argument(
+      text_of("hostcuda: environment variable ", name, " is \"", value, "\"; expected ", expected));
 }
 
 template <class Integer>
@@ -48,7 +49,7 @@ inline int positive_setting(const char* name, int fallback, int most) {
   if (text == nullptr) return fallback;
   int value = 0;
   if (!parse_integer(std::string_view(text), value) || value < 1 || value > most) {
-    reject_setting(name, text, ("a number from 1 to " + std::to_string(most)).c_str());
+    reject_setting(name, text, text_of("a number from 1 to ", std::to_string(most)).c_str());
   }
   return value;
 }

@@ -154,7 +154,7 @@ HOSTCUDA_UNSEEN inline bool in_kernel() { return blockDim.x != 0; }
 // The runner, for a function that only a kernel may call.
 HOSTCUDA_UNSEEN inline block_runner& kernel_runner(const char* function) {
   if (!in_kernel()) [[unlikely]] {
-    throw kernel_fault{cudaErrorLaunchFailure, std::string(function) + " was called outside a kernel"};
+    throw kernel_fault{cudaErrorLaunchFailure, text_of(function, " was called outside a kernel")};
   }
   return *this_runner;
 }
@@ -318,12 +318,9 @@ inline void block_runner::end_by_exception() {
   try {
     throw;
   } catch (const block_abandoned&) {
-  } catch (const kernel_fault& fault) {
-    fail_current(fault.error, fault.text);
-  } catch (const std::exception& error) {
-    fail_current(cudaErrorLaunchFailure, std::string("an exception left the kernel: ") + error.what());
   } catch (...) {
-    fail_current(cudaErrorLaunchFailure, "an exception left the kernel");
+    const kernel_fault fault = caught_fault("kernel");
+    fail_current(fault.error, fault.text);
   }
 }
 
@@ -344,9 +341,9 @@ inline barrier_count block_runner::barrier(bool predicate, source_line where) {
     line_ = where;
   } else if (!(line_ == where)) [[unlikely]] {
     throw kernel_fault{cudaErrorLaunchFailure,
-                       "the barrier at " + where.text() + " was reached while " + std::to_string(arrived_) +
-                           " threads of the block wait at the one at " + line_.text() +
-                           "; all threads of a block must reach the same one"};
+                       text_of("the barrier at ", where.text(), " was reached while ", arrived_,
+                               " threads of the block wait at the one at ", line_.text(),
+                               "; all threads of a block must reach the same one")};
   }
   order_point& passed = passed_[generation_ & 1u];
   passed.release();
@@ -379,7 +376,7 @@ inline bool block_runner::meet_in_warp(std::uint32_t mask, void* argument, const
   if ((mask & current_bit()) == 0) [[unlikely]] {
     throw kernel_fault{
         cudaErrorLaunchFailure,
-        std::string(operation) + " was called by a lane that is not in its mask " + hexadecimal(mask)};
+        text_of(operation, " was called by a lane that is not in its mask ", hexadecimal(mask))};
   }
   mine.mask = mask;
   mine.kind = kind;
@@ -444,7 +441,7 @@ inline void block_runner::appoint_leaders(unsigned warp_number) {
 // ---- Faults
 
 inline void block_runner::fail_current(cudaError_t error, const std::string& what) {
-  launch_->fail(error, "block " + to_text(blockIdx) + ", thread " + to_text(threadIdx), what);
+  launch_->fail(error, text_of("block ", to_text(blockIdx), ", thread ", to_text(threadIdx)), what);
   abandon();
 }
 
@@ -463,21 +460,21 @@ inline void block_runner::report_standstill() {
   if (arrived_ != 0) {
     unsigned first = 0;
     while ((warps_[first / warp_lanes].at_barrier & 1u << first % warp_lanes) == 0) ++first;
-    text += "\n  " + std::to_string(arrived_) + " of " + std::to_string(alive_) + " threads, the first " +
-            to_text(index_[first]) + ", wait at the barrier at " + line_.text();
+    text += text_of("\n  ", arrived_, " of ", alive_, " threads, the first ", to_text(index_[first]),
+                    ", wait at the barrier at ", line_.text());
   }
   for (unsigned w = 0; w < warp_count_; ++w) {
     for (std::uint32_t rest = warps_[w].waiting; rest != 0;) {
       const auto first = static_cast<unsigned>(std::countr_zero(rest));
       const std::uint32_t group = lanes_waiting_like(warps_[w], first);
       const warp_wait& wait = warps_[w].lanes[first];
-      text += "\n  lanes " + hexadecimal(group) + " of warp " + std::to_string(w) + ", the first thread " +
-              to_text(index_[w * warp_lanes + first]) + ", wait in " + wait.operation + " for lanes " +
-              hexadecimal(wait.mask & warps_[w].alive & ~group);
+      text += text_of("\n  lanes ", hexadecimal(group), " of warp ", w, ", the first thread ",
+                      to_text(index_[w * warp_lanes + first]), ", wait in ", wait.operation, " for lanes ",
+                      hexadecimal(wait.mask & warps_[w].alive & ~group));
       rest &= ~group;
     }
   }
-  launch_->fail(cudaErrorLaunchTimeout, "block " + to_text(blockIdx), text);
+  launch_->fail(cudaErrorLaunchTimeout, text_of("block ", to_text(blockIdx)), text);
   abandon();
 }
 

@@ -15,11 +15,9 @@
 
 namespace hostcuda::detail {
 
-inline std::string to_text(uint3 v) {
-  return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) + ")";
-}
+[[gnu::noinline]] inline std::string to_text(uint3 v) { return text_of("(", v.x, ", ", v.y, ", ", v.z, ")"); }
 
-inline std::string hexadecimal(std::uint32_t value) {
+[[gnu::noinline]] inline std::string hexadecimal(std::uint32_t value) {
   char text[16];
   std::snprintf(text, sizeof text, "0x%08x", value);
   return text;
@@ -54,7 +52,7 @@ struct grid {
   void fail(cudaError_t why, const std::string& where, const std::string& what) {
     if (failed.exchange(true)) return;
     error = why;
-    report("kernel " + kernel_name(kernel) + ", " + where + ": " + what);
+    report(text_of("kernel ", kernel_name(kernel), ", ", where, ": ", what));
   }
 };
 

@@ -5,52 +5,80 @@
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <elf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <memory>
+#include <cstring>
 #include <string>
-#include <vector>
 
 namespace hostcuda::detail {
 
 inline std::string demangle(const char* symbol) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(symbol, nullptr, nullptr, &status),
-                                                    std::free);
-  return status == 0 ? std::string(text.get()) : std::string(symbol);
+  char* const plain = abi::__cxa_demangle(symbol, nullptr, nullptr, nullptr);
+  const std::string text = plain != nullptr ? plain : symbol;
+  std::free(plain);
+  return text;
 }
 
-// Reads a table of `count` records at `offset`; empty if the file ends before.
-template <class Record>
-std::vector<Record> read_records(std::ifstream& file, std::uint64_t offset, std::size_t count) {
-  std::vector<Record> records(count);
-  file.seekg(static_cast<std::streamoff>(offset));
-  file.read(reinterpret_cast<char*>(records.data()), static_cast<std::streamsize>(count * sizeof(Record)));
-  return file ? records : std::vector<Record>{};
-}
+// A file's bytes, mapped into memory; none where that fails.
+class mapped_file {
+ public:
+  explicit mapped_file(const char* path) {
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return;
+    struct stat about;
+    if (fstat(file, &about) == 0) {
+      void* const bytes =
+          mmap(nullptr, static_cast<std::size_t>(about.st_size), PROT_READ, MAP_PRIVATE, file, 0);
+      if (bytes != MAP_FAILED) {
+        bytes_ = static_cast<const char*>(bytes);
+        size_ = static_cast<std::size_t>(about.st_size);
+      }
+    }
+    close(file);
+  }
+  mapped_file(const mapped_file&) = delete;
+  mapped_file& operator=(const mapped_file&) = delete;
+  ~mapped_file() {
+    if (bytes_ != nullptr) munmap(const_cast<char*>(bytes_), size_);
+  }
+
+  // The table of `count` records at `offset`; null where the file ends before.
+  template <class Record>
+  const Record* records(std::size_t offset, std::size_t count) const {
+    if (offset > size_ || count > (size_ - offset) / sizeof(Record)) return nullptr;
+    return reinterpret_cast<const Record*>(bytes_ + offset);
+  }
+
+ private:
+  const char* bytes_ = nullptr;
+  std::size_t size_ = 0;
+};
 
 // The mangled name of the function at `address` (as the file counts) in an ELF file, or nothing.
 inline std::string symbol_in_file(const char* path, std::uint64_t load_address, std::uint64_t address) {
-  std::ifstream file(path, std::ios::binary);
-  const auto header = read_records<Elf64_Ehdr>(file, 0, 1);
-  if (header.empty() || std::string(reinterpret_cast<const char*>(header[0].e_ident), SELFMAG) != ELFMAG)
-    return {};
-  if (header[0].e_type == ET_DYN) address -= load_address;
-  const auto sections = read_records<Elf64_Shdr>(file, header[0].e_shoff, header[0].e_shnum);
-  for (const Elf64_Shdr& section : sections) {
-    if (section.sh_type != SHT_SYMTAB || section.sh_link >= sections.size()) continue;
-    const auto symbols =
-        read_records<Elf64_Sym>(file, section.sh_offset, section.sh_size / sizeof(Elf64_Sym));
+  const mapped_file file(path);
+  const auto* header = file.records<Elf64_Ehdr>(0, 1);
+  if (header == nullptr || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return {};
+  if (header->e_type == ET_DYN) address -= load_address;
+  const auto* sections = file.records<Elf64_Shdr>(header->e_shoff, header->e_shnum);
+  for (std::size_t s = 0; sections != nullptr && s < header->e_shnum; ++s) {
+    const Elf64_Shdr& section = sections[s];
+    if (section.sh_type != SHT_SYMTAB || section.sh_link >= header->e_shnum) continue;
+    const std::size_t count = section.sh_size / sizeof(Elf64_Sym);
+    const auto* symbols = file.records<Elf64_Sym>(section.sh_offset, count);
     const Elf64_Shdr& names = sections[section.sh_link];
-    for (const Elf64_Sym& symbol : symbols) {
+    const char* const texts = file.records<char>(names.sh_offset, names.sh_size);
+    if (symbols == nullptr || texts == nullptr) continue;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Elf64_Sym& symbol = symbols[i];
       if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_value != address) continue;
-      std::string name;
-      file.seekg(static_cast<std::streamoff>(names.sh_offset + symbol.st_name));
-      std::getline(file, name, '\0');
-      return name;
+      if (symbol.st_name < names.sh_size) return texts + symbol.st_name;
     }
   }
   return {};

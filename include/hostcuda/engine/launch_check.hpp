@@ -6,9 +6,9 @@
 #include <hostcuda/runtime/device.hpp>
 
 #include <cstddef>
+#include <map>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 
 namespace hostcuda::detail {
 
@@ -27,7 +27,7 @@ class shared_memory_allowances {
 
  private:
   std::mutex mutex_;
-  std::unordered_map<const void*, std::size_t> bytes_;
+  std::map<const void*, std::size_t> bytes_;
 };
 
 // Never destroyed: kernels may be launched while the program ends.
@@ -51,24 +51,25 @@ inline cudaError_t check_launch(const void* kernel, dim3 size, dim3 block, std::
   constexpr unsigned most_threads_per_block = limits::threads_per_block;
   static_assert(most_threads_per_block <= most_threads && limits::warp_size == warp_lanes);
   const auto refuse = [&](cudaError_t error, const std::string& why) {
-    return fail(error, "launch of " + kernel_name(kernel) + ", grid " + to_text(size) + ", block " +
-                           to_text(block) + ": " + why);
+    return fail(error, text_of("launch of ", kernel_name(kernel), ", grid ", to_text(size), ", block ",
+                               to_text(block), ": ", why));
   };
   if (kernel == nullptr) return fail(cudaErrorInvalidDeviceFunction, "launch of a null kernel");
   if (is_empty(size)) return refuse(cudaErrorInvalidConfiguration, "a grid without blocks");
   if (is_empty(block)) return refuse(cudaErrorInvalidConfiguration, "a block without threads");
   if (!fits(size, extent(limits::grid_dim))) {
-    return refuse(cudaErrorInvalidConfiguration, "a grid is at most " + to_text(extent(limits::grid_dim)));
+    return refuse(cudaErrorInvalidConfiguration,
+                  text_of("a grid is at most ", to_text(extent(limits::grid_dim))));
   }
   if (!fits(block, extent(limits::block_dim)) || volume(block) > most_threads_per_block) {
-    return refuse(cudaErrorInvalidConfiguration, "a block is at most " + to_text(extent(limits::block_dim)) +
-                                                     " and " + std::to_string(most_threads_per_block) +
-                                                     " threads in all");
+    return refuse(cudaErrorInvalidConfiguration,
+                  text_of("a block is at most ", to_text(extent(limits::block_dim)), " and ",
+                          most_threads_per_block, " threads in all"));
   }
   if (shared_bytes > limits::shared_bytes && shared_bytes > allowances().of(kernel)) {
     return refuse(cudaErrorInvalidValue,
-                  std::to_string(shared_bytes) + " bytes of dynamic shared memory; more than " +
-                      std::to_string(limits::shared_bytes) + " must be allowed by cudaFuncSetAttribute");
+                  text_of(shared_bytes, " bytes of dynamic shared memory; more than ", limits::shared_bytes,
+                          " must be allowed by cudaFuncSetAttribute"));
   }
   if (in_kernel()) return refuse(cudaErrorNotSupported, "kernels cannot launch kernels here");
   return cudaSuccess;

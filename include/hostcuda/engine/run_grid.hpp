@@ -43,9 +43,9 @@ inline void run_block(grid& launch, std::size_t number) {
   try {
     runner().run(launch, number);
   } catch (const kernel_fault& fault) {
-    launch.fail(fault.error, "block number " + std::to_string(number), fault.text);
+    launch.fail(fault.error, text_of("block number ", number), fault.text);
   } catch (const std::exception& error) {
-    launch.fail(cudaErrorLaunchOutOfResources, "block number " + std::to_string(number), error.what());
+    launch.fail(cudaErrorLaunchOutOfResources, text_of("block number ", number), error.what());
   }
 }
 

@@ -1,6 +1,8 @@
 // Where in the source a barrier stands.
 #pragma once
 
+#include <hostcuda/runtime/text.hpp>
+
 #include <cstring>
 #include <string>
 
@@ -17,7 +19,7 @@ struct source_line {
   }
   std::string text() const {
     const char* name = std::strrchr(file, '/');
-    return std::string(name == nullptr ? file : name + 1) + ":" + std::to_string(line);
+    return text_of(name == nullptr ? file : name + 1, ":", static_cast<std::size_t>(line));
   }
 };
 

@@ -181,7 +181,7 @@ inline std::optional<int> attribute(const cudaDeviceProp& device, cudaDeviceAttr
 
 inline cudaError_t check_device(int device, const char* call) {
   if (device == 0) return record(sticky_fault.load());
-  return fail(cudaErrorInvalidDevice, std::string(call) + ": hostcuda has one device, number 0");
+  return fail(cudaErrorInvalidDevice, text_of(call, ": hostcuda has one device, number 0"));
 }
 
 // The version of CUDA whose interface this is.

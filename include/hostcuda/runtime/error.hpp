@@ -4,6 +4,8 @@
 // made and kept for last_report().
 #pragma once
 
+#include <hostcuda/runtime/text.hpp>
+
 #include <atomic>
 #include <cstdio>
 #include <mutex>

@@ -39,7 +39,7 @@ struct memory_block {
   bool doomed = false;  // given to cudaFreeAsync: no later call may use it
 };
 
-inline std::string in_hexadecimal(const void* address) {
+[[gnu::noinline]] inline std::string in_hexadecimal(const void* address) {
   char text[2 + 2 * sizeof(void*) + 1];
   std::snprintf(text, sizeof text, "%p", address);
   return text;
@@ -131,13 +131,13 @@ class memory_map {
   static std::uintptr_t key(const void* address) { return ~reinterpret_cast<std::uintptr_t>(address); }
 
   static cudaError_t out_of_memory(std::size_t size) {
-    return fail(cudaErrorMemoryAllocation, "no room for an allocation of " + std::to_string(size) + " bytes");
+    return fail(cudaErrorMemoryAllocation, text_of("no room for an allocation of ", size, " bytes"));
   }
 
   static cudaError_t not_freeable(const void* memory, const char* call) {
     return fail(cudaErrorInvalidValue,
-                std::string(call) + ": " + in_hexadecimal(memory) +
-                    " is not the start of a live allocation of this kind (freed before?)");
+                text_of(call, ": ", in_hexadecimal(memory),
+                        " is not the start of a live allocation of this kind (freed before?)"));
   }
 
   std::mutex mutex_;
@@ -192,7 +192,7 @@ inline bool is_captured(cudaStream_t stream) {
 
 template <class T>
 cudaError_t allocate_memory(T** memory, std::size_t size, memory_kind kind, const char* call) {
-  if (memory == nullptr) return fail(cudaErrorInvalidValue, std::string(call) + ": no place for the pointer");
+  if (memory == nullptr) return fail(cudaErrorInvalidValue, text_of(call, ": no place for the pointer"));
   if (const cudaError_t error = check_unsafe_call(call); error != cudaSuccess) return error;
   void* made = nullptr;
   const cudaError_t error = detail::memory().allocate(&made, size, kind);
@@ -222,7 +222,7 @@ enum class memory_side { host, device, either };
 inline cudaError_t check_memory(const void* address, const rectangle& shape, memory_side side,
                                 const char* call, bool* pageable = nullptr) {
   const auto invalid = [&](const char* why) {
-    return fail(cudaErrorInvalidValue, std::string(call) + ": " + in_hexadecimal(address) + " " + why);
+    return fail(cudaErrorInvalidValue, text_of(call, ": ", in_hexadecimal(address), " ", why));
   };
   const std::optional<std::size_t> extent = shape.extent();
   if (address == nullptr || !extent) return invalid("cannot hold what is copied");
@@ -238,10 +238,9 @@ inline cudaError_t check_memory(const void* address, const rectangle& shape, mem
   if (side == memory_side::host && kind == memory_kind::device)
     return invalid("is device memory, not the host's");
   if (*extent > found->block.size - found->offset) {
-    return fail(cudaErrorInvalidValue,
-                std::string(call) + ": " + std::to_string(*extent) + " bytes at " + in_hexadecimal(address) +
-                    " reach beyond their allocation: it has " + std::to_string(found->block.size) +
-                    " bytes, of which " + std::to_string(found->offset) + " lie before");
+    return fail(cudaErrorInvalidValue, text_of(call, ": ", *extent, " bytes at ", in_hexadecimal(address),
+                                               " reach beyond their allocation: it has ", found->block.size,
+                                               " bytes, of which ", found->offset, " lie before"));
   }
   return cudaSuccess;
 }
@@ -275,10 +274,10 @@ inline cudaError_t enqueue_staged_copy(const copy_request& copy, cudaStream_t st
 
 inline cudaError_t copy_async(const copy_request& copy, cudaStream_t stream, const char* call) {
   if (copy.kind < cudaMemcpyHostToHost || copy.kind > cudaMemcpyDefault) {
-    return fail(cudaErrorInvalidMemcpyDirection, std::string(call) + ": unknown cudaMemcpyKind");
+    return fail(cudaErrorInvalidMemcpyDirection, text_of(call, ": unknown cudaMemcpyKind"));
   }
   if (copy.shape.width > copy.shape.pitch || copy.shape.width > copy.to_pitch) {
-    return fail(cudaErrorInvalidPitchValue, std::string(call) + ": a row is wider than its pitch");
+    return fail(cudaErrorInvalidPitchValue, text_of(call, ": a row is wider than its pitch"));
   }
   if (copy.shape.empty()) return record(sticky_fault.load());
   const bool by_address = copy.kind == cudaMemcpyDefault;
@@ -316,7 +315,7 @@ inline cudaError_t copy_blocking(const copy_request& copy, const char* call) {
 inline cudaError_t fill_async(void* memory, int value, const rectangle& shape, cudaStream_t stream,
                               const char* call) {
   if (shape.width > shape.pitch) {
-    return fail(cudaErrorInvalidPitchValue, std::string(call) + ": a row is wider than its pitch");
+    return fail(cudaErrorInvalidPitchValue, text_of(call, ": a row is wider than its pitch"));
   }
   if (shape.empty()) return record(sticky_fault.load());
   if (const cudaError_t error = check_memory(memory, shape, memory_side::device, call)) return error;

@@ -52,28 +52,51 @@ namespace detail {
 
 using clock = std::chrono::steady_clock;
 
-// Work that is kept: run once from a queue, or many times as a node of a graph.
+// Work that somebody else holds: a copyable callable without arguments that returns cudaError_t. It goes by
+// reference and without its type, so that the ways on to a stream are compiled once and not for every kernel.
+class work_reference {
+ public:
+  template <class Work>
+  work_reference(const Work& work) : work_(&work), type_(&type_of<Work>) {}
+
+  cudaError_t run() const { return type_->run(work_); }
+
+ private:
+  friend class task;
+
+  struct operations {
+    cudaError_t (*run)(const void* work);
+    const void* (*copy)(const void* work);
+    void (*destroy)(const void* work);
+  };
+  template <class Work>
+  static constexpr operations type_of{
+      [](const void* work) { return (*static_cast<const Work*>(work))(); },
+      [](const void* work) -> const void* { return new Work(*static_cast<const Work*>(work)); },
+      [](const void* work) { delete static_cast<const Work*>(work); }};
+
+  const void* work_;
+  const operations* type_;
+};
+
+// A copy of work, kept: run once from a queue, or many times as a node of a graph.
 class task {
  public:
-  virtual ~task() = default;
-  virtual cudaError_t run() const = 0;
+  explicit task(work_reference work) : kept_(work) { kept_.work_ = kept_.type_->copy(work.work_); }
+  task(const task&) = delete;
+  task& operator=(const task&) = delete;
+  ~task() { kept_.type_->destroy(kept_.work_); }
+
+  cudaError_t run() const { return kept_.run(); }
+
+ private:
+  work_reference kept_;
 };
 using shared_task = std::shared_ptr<const task>;
 
-template <class Work>
-class task_of final : public task {
- public:
-  explicit task_of(Work work) : work_(std::move(work)) {}
-  cudaError_t run() const override { return work_(); }
+inline shared_task keep(work_reference work) { return std::make_shared<const task>(work); }
 
- private:
-  Work work_;
-};
-
-template <class Work>
-shared_task keep(Work&& work) {
-  return std::make_shared<const task_of<std::decay_t<Work>>>(std::forward<Work>(work));
-}
+inline constexpr auto no_work = [] { return cudaSuccess; };
 
 // Work of deferred mode; `work` is given up when it has run.
 struct queued {
@@ -167,7 +190,7 @@ class scheduler {
                   "cudaStreamWaitEvent: a captured stream can wait only for what is in the same capture");
     }
     if (is_done(point)) return cudaSuccess;
-    submit(stream, keep([] { return cudaSuccess; }));
+    submit(stream, keep(no_work));
     add_if_pending(*state_of(stream).last, point);
     return cudaSuccess;
   }
@@ -253,7 +276,7 @@ class scheduler {
       if (is_captured_and_blocking(stream)) stream->place.recording->invalid = true;
     }
     return fail(cudaErrorStreamCaptureImplicit,
-                std::string(call) + " uses the legacy default stream while a blocking stream is captured");
+                text_of(call, " uses the legacy default stream while a blocking stream is captured"));
   }
 
   // A call that waits for, or asks after, a stream.
@@ -261,22 +284,21 @@ class scheduler {
     if (stream == nullptr) return check_legacy(call);
     if (stream->place.recording == nullptr) return cudaSuccess;
     stream->place.recording->invalid = true;
-    return fail(cudaErrorStreamCaptureUnsupported, std::string(call) + " on a stream that is captured");
+    return fail(cudaErrorStreamCaptureUnsupported, text_of(call, " on a stream that is captured"));
   }
 
   // A call that waits for, or asks after, an event.
   cudaError_t check_not_captured(const capture_place& place, const char* call) {
     if (place.recording == nullptr) return cudaSuccess;
     place.recording->invalid = true;
-    return fail(cudaErrorCapturedEvent,
-                std::string(call) + " on an event that was last recorded in a capture");
+    return fail(cudaErrorCapturedEvent, text_of(call, " on an event that was last recorded in a capture"));
   }
 
   // A call that waits for the whole device.
   cudaError_t check_device_wait(const char* call) {
     if (captures.empty()) return cudaSuccess;
     for (const std::shared_ptr<capture>& one : captures) one->invalid = true;
-    return fail(cudaErrorStreamCaptureUnsupported, std::string(call) + " while a stream is captured");
+    return fail(cudaErrorStreamCaptureUnsupported, text_of(call, " while a stream is captured"));
   }
 
   // A call that might interfere with a capture of this thread, or with a global one of any thread.
@@ -290,7 +312,7 @@ class scheduler {
       forbidden = true;
     }
     if (!forbidden) return cudaSuccess;
-    return fail(cudaErrorStreamCaptureUnsupported, std::string(call) + " while a stream is captured");
+    return fail(cudaErrorStreamCaptureUnsupported, text_of(call, " while a stream is captured"));
   }
 
   cudaError_t add_node(capture_place& place, shared_task work) {
@@ -394,54 +416,36 @@ inline cudaError_t check_call() {
   return sticky_fault.load(std::memory_order_relaxed);
 }
 
-// Work that somebody else holds: run now, or kept for later. Without its type the slow way on to a stream is
-// compiled once, and not for every kernel.
-struct work_reference {
-  void* work;
-  cudaError_t (*run)(void* work);
-  shared_task (*keep)(void* work);
-
-  template <class Work>
-  static work_reference to(Work& work) {
-    return {const_cast<void*>(static_cast<const void*>(&work)),
-            [](void* held) { return (*static_cast<Work*>(held))(); },
-            [](void* held) { return detail::keep(std::move(*static_cast<Work*>(held))); }};
-  }
-};
-
 // The way on to a stream when something is in the way of running at once.
-inline cudaError_t enqueue_with_care(cudaStream_t stream, const work_reference& work) try {
+inline cudaError_t enqueue_with_care(cudaStream_t stream, work_reference work) try {
   if (const cudaError_t error = check_call(); error != cudaSuccess) return record(error);
   scheduler& all = the_scheduler();
   std::unique_lock lock(all.mutex);
   if (stream == nullptr) {
     if (const cudaError_t error = all.check_legacy("work"); error != cudaSuccess) return error;
   } else if (stream->place.recording != nullptr) {
-    return record(all.add_node(stream->place, work.keep(work.work)));
+    return record(all.add_node(stream->place, keep(work)));
   }
   if (deferred()) {
-    all.submit(stream, work.keep(work.work));
+    all.submit(stream, keep(work));
     return cudaSuccess;
   }
   const cudaError_t error = all.run_all();  // left from before deferred mode ended
   lock.unlock();
   if (error != cudaSuccess) return error;
   const std::lock_guard in_order(lock_of(stream));
-  return record(work.run(work.work));
+  return record(work.run());
 } catch (const std::bad_alloc&) {
   return fail(cudaErrorMemoryAllocation, "no host memory is left to keep a stream's work in");
 }
 
-// Puts `work`, a copyable callable without arguments that returns cudaError_t, on a stream. Kept work is
-// called as const, once for every replay of its graph.
-template <class Work>
-cudaError_t enqueue(cudaStream_t stream, Work&& work) {
+// Puts work on a stream. What is kept of it is a copy, called once for every replay of its graph.
+inline cudaError_t enqueue(cudaStream_t stream, work_reference work) {
   if (obstacles.load(std::memory_order_relaxed) != 0 || deferred()) [[unlikely]] {
-    auto held = std::forward<Work>(work);
-    return enqueue_with_care(stream, work_reference::to(held));
+    return enqueue_with_care(stream, work);
   }
   const std::lock_guard in_order(lock_of(stream));
-  return record(work());
+  return record(work.run());
 }
 
 }  // namespace detail

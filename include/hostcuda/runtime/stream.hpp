@@ -154,7 +154,7 @@ inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = null
                                              : cudaSuccess;
     }
     if (detail::deferred()) {
-      all.submit(stream, detail::keep([] { return cudaSuccess; }));
+      all.submit(stream, detail::keep(detail::no_work));
       event->point = all.state_of(stream).last;
       return cudaSuccess;
     }
