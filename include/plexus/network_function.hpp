@@ -110,6 +110,7 @@ class network_function {
   }
 
   // ∂C/∂x of layer L's input x.
+  PLEXUS_CALLS_A_PARAMETER
   template <std::size_t L, class X, class Slope, class AddWeightGradient>
   PLEXUS_FN X differentiate(const X& x, const Slope& slope,
                             const AddWeightGradient& add_weight_gradient) const {
@@ -145,6 +146,7 @@ class network_function {
   struct offset_gradient {
     const AddWeightGradient& add;
     std::size_t offset;
+    PLEXUS_CALLS_A_PARAMETER
     PLEXUS_FN void operator()(std::size_t i, float gradient) const { add(offset + i, gradient); }
   };
 

@@ -55,6 +55,14 @@ using namespace hostcuda;
 #define PLEXUS_UNROLL
 #endif
 
+// Stands before a PLEXUS_FN that calls a function of its caller's. That one may be the host's alone or the
+// device's alone, where the caller is, but nvcc would warn that both cannot call it.
+#if defined(__CUDACC__)
+#define PLEXUS_CALLS_A_PARAMETER _Pragma("nv_exec_check_disable")
+#else
+#define PLEXUS_CALLS_A_PARAMETER
+#endif
+
 namespace plexus::inline PLEXUS_ABI::platform {
 
 // Whether the architecture compiled for multiplies bfloat16 and tf32 on tensor cores, as all since sm_80 do.

@@ -60,13 +60,6 @@ struct add_atomically {
   __device__ void operator()(std::size_t i, float gradient) const { atomicAdd(gradients + i, gradient); }
 };
 
-// One weight's step of SGD, in place.
-struct descend {
-  float* weights;
-  float rate;
-  PLEXUS_FN void operator()(std::size_t i, float gradient) const { weights[i] -= rate * gradient; }
-};
-
 template <int N>
 struct quadratic_slope {
   const float* y;
@@ -189,9 +182,9 @@ TEST_CASE("A function trains itself in place as the network does step by step", 
   const auto f = network::function_of(weights.data());
   const std::vector<float> x{0.5f, 0.9f, -0.3f}, y{1, -1};
   constexpr float rate = 0.1f;
+  const auto descend = [&](std::size_t i, float gradient) { weights[i] -= rate * gradient; };
   for (int step = 0; step < 20; ++step) {
-    f.gradient(decltype(f)::input::from({0.5f, 0.9f, -0.3f}), quadratic_slope<2>{y.data()},
-               descend{weights.data(), rate});
+    f.gradient(decltype(f)::input::from({0.5f, 0.9f, -0.3f}), quadratic_slope<2>{y.data()}, descend);
     net.step(std::span(x), std::span(y), px::quadratic{}, px::sgd{.rate = rate});
   }
   for (const auto& tensor : net.parameters()) {
