@@ -180,8 +180,16 @@ TEST_CASE("bad input: saving and loading a network", "[bad_input]") {
              fs::permissions(folder, fs::perms(0555));
            }},
           {"a full disk",
+           [](const fs::path& folder) {
+             px::atomic_file weights(folder / "weights", "writing " + px::quoted(folder / "weights"));
+             fill_disk_under_open_files(folder);
+             weights.write(bytes_of("the new file"));
+           },
+           "writing 'FOLDER/weights'", "the disk is full",
+           "free some space or choose another disk; nothing was changed", old_file},
+          {"a limit on the size of files",
            [=](const fs::path& folder) {
-             const file_size_limit nearly_full(64);
+             const file_size_limit small(64);
              write(folder);
            },
            writing, "the file would be larger than this process may write",

@@ -213,6 +213,20 @@ TEST_CASE("training that goes on from a checkpoint ends in the same bits") {
   CHECK(parameter_values(fresh) == parameter_values(unbroken));
 }
 
+TEST_CASE("a checkpoint that does not fit changes nothing, not even where there is no optimiser state yet") {
+  const temporary_folder folder;
+  mlp saved{px::seed{4}}, other{px::seed{5}};
+  saved.reserve_optimizer_state();
+  px::save_checkpoint(saved, folder / "checkpoint");
+  px::tensor_file file = px::read_safetensors(folder / "checkpoint");
+  file.tensors.back().shape.push_back(1);
+  px::write_safetensors(folder / "checkpoint", file.tensors);
+  const auto before = parameter_values(other);
+  CHECK_THROWS_AS(px::load_checkpoint(other, folder / "checkpoint"), px::error);
+  CHECK(parameter_values(other) == before);
+  CHECK(other.optimizer_state().empty());
+}
+
 TEST_CASE("a checkpoint without optimiser state clears the state that is there") {
   const temporary_folder folder;
   mlp plain{px::seed{4}}, with_state{px::seed{5}};

@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -67,6 +68,18 @@ inline std::map<std::string, std::string> contents(const std::filesystem::path& 
     files[file.path().filename().string()] = readable ? read_file(file.path()) : "";
   }
   return files;
+}
+
+// From here on there is no room left on the disk for the files of `folder` that this process has open.
+inline void fill_disk_under_open_files(const std::filesystem::path& folder) {
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  if (full < 0) throw std::runtime_error("cannot open /dev/full");
+  for (const auto& descriptor : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code closed_meanwhile;
+    if (std::filesystem::read_symlink(descriptor, closed_meanwhile).parent_path() == folder)
+      ::dup2(full, std::stoi(descriptor.path().filename()));
+  }
+  ::close(full);
 }
 
 inline std::string big_endian(std::uint32_t number) {

@@ -178,15 +178,15 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   const bool has_state = std::ranges::any_of(file.entries(), [](const safetensors::entry& tensor) {
     return tensor.name.starts_with(safetensors::optimizer_prefix);
   });
-  if (has_state) net.reserve_optimizer_state();
   const auto parameters = net.parameters();
-  const auto state = net.optimizer_state();
   std::vector<stored_tensor> wanted = {safetensors::counter(safetensors::epoch_name, 0),
                                        safetensors::counter(safetensors::step_name, 0)};
   safetensors::describe(parameters, "", wanted);
-  if (has_state) safetensors::describe(state, safetensors::optimizer_prefix, wanted);
+  if (has_state) safetensors::describe(parameters, safetensors::optimizer_prefix, wanted);
 
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
+  if (has_state) net.reserve_optimizer_state();
+  const auto state = net.optimizer_state();
   net.training_state().epoch = safetensors::counter_value(tensors[0]);
   net.training_state().step = safetensors::counter_value(tensors[1]);
   const auto values = std::span(tensors).subspan(2);
