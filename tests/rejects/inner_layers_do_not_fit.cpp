@@ -1,5 +1,5 @@
 // The same in the middle of a network, after a layer whose width nobody wrote beside it.
-// expect: this_layer_does_not_accept_its_input<.*layer_number<3(UL)?>.*linear<30, 10.*expects<.*shape<30>.*receives<.*shape<20>
+// expect alone: this_layer_does_not_accept_its_input<.*layer_number<3(UL)?>.*linear<30, 10.*expects<.*shape<30>.*receives<.*shape<20>
 #include <plexus/plexus.hpp>
 
 namespace px = plexus;
