@@ -87,9 +87,9 @@ class training_run {
 
   // False when the step limit ended the epoch before its last sample.
   bool run_epoch(int epoch, history& result) {
+    const clock::time_point begin = clock::now();
     draw_order();
     net_.reset_totals();
-    const clock::time_point begin = clock::now();
     clock::time_point next_report = begin + report_interval;
     int done = 0;
     while (done < data_.size() && steps_left(result)) {
