@@ -33,9 +33,28 @@ function(plexus_supported_architectures nvcc result)
   set(${result} "${architectures}" PARENT_SCOPE)
 endfunction()
 
+# Those of the compute capabilities `gpus` that plexus and `nvcc` support; says which they do not.
+function(plexus_usable_gpus nvcc gpus result)
+  plexus_supported_architectures("${nvcc}" architectures)
+  list(GET architectures 0 oldest)
+  string(REGEX MATCH "[0-9]+" oldest "${oldest}")
+  set(usable "")
+  foreach(gpu IN LISTS gpus)
+    if(gpu LESS oldest)
+      message(STATUS "plexus: a GPU of compute capability ${gpu} is not used; with this nvcc it takes ${oldest} or more")
+    else()
+      list(APPEND usable ${gpu})
+    endif()
+  endforeach()
+  set(${result} "${usable}" PARENT_SCOPE)
+endfunction()
+
 find_program(PLEXUS_NVCC nvcc HINTS "${CMAKE_CUDA_COMPILER}" ENV CUDACXX
   PATHS ENV CUDA_PATH ENV CUDA_HOME /usr/local/cuda PATH_SUFFIXES bin DOC "The CUDA compiler")
 plexus_find_gpus(plexus_gpus)
+if(PLEXUS_NVCC AND plexus_gpus)
+  plexus_usable_gpus("${PLEXUS_NVCC}" "${plexus_gpus}" plexus_gpus)
+endif()
 
 set(plexus_device ${PLEXUS_DEVICE})
 if(PLEXUS_DEVICE STREQUAL auto)
