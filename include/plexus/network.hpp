@@ -38,6 +38,29 @@ struct batch_totals {
   double correct = 0;  // samples whose largest output is at the target's largest place
 };
 
+namespace detail {
+
+// Not members of a network: compiled once for all networks of a program.
+
+inline void require_width(int width, int input_size, const char* doing) {
+  if (width == input_size) return;
+  throw error(
+      doing,
+      "a sample has " + std::to_string(width) + " values, the network takes " + std::to_string(input_size),
+      "give a matrix (n, " + std::to_string(input_size) + ")");
+}
+
+inline void require_size(const char* doing, std::size_t size, int rows, int width) {
+  const std::size_t needed = static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
+  if (size == needed) return;
+  throw error(
+      doing,
+      std::to_string(size) + " values are given for " + std::to_string(rows) + " × " + std::to_string(width),
+      "give " + std::to_string(needed) + " values");
+}
+
+}  // namespace detail
+
 // The network itself; `network` below is how it is written. Not thread-safe: one network, one thread at a
 // time.
 template <precision_policy Precision, class Input, class... Specifications>
@@ -86,7 +109,7 @@ class basic_network {
   // Outputs (n, output_size) for x (n, input_size) in device memory. They are the network's own memory and
   // hold until its next call.
   matrix_view<const float> forward(matrix_view<const float> x) {
-    require_width(x.cols, "running a network forward");
+    detail::require_width(x.cols, input_size, "running a network forward");
     reserve(x.rows);
     forward_layers(x, false);
     return outputs(x.rows);
@@ -94,7 +117,7 @@ class basic_network {
 
   // The outputs for one sample in host memory.
   std::array<float, static_cast<std::size_t>(output_size)> predict(std::span<const float> x) {
-    require_size("predicting one sample", x.size(), 1, input_size);
+    detail::require_size("predicting one sample", x.size(), 1, input_size);
     std::array<float, static_cast<std::size_t>(output_size)> y;
     predict_rows(x.data(), 1, y.data());
     return y;
@@ -103,7 +126,7 @@ class basic_network {
   // The outputs (n, output_size) for n samples (n, input_size) in host memory.
   std::vector<float> predict(std::span<const float> x, int n) {
     require(n >= 0, "predicting a batch", "the number of samples is negative", "give 0 or more");
-    require_size("predicting a batch", x.size(), n, input_size);
+    detail::require_size("predicting a batch", x.size(), n, input_size);
     std::vector<float> y(elements(n, output_size));
     for (int first = 0; first < n; first += inference_rows) {
       predict_rows(x.data() + elements(first, input_size), std::min(n - first, inference_rows),
@@ -154,7 +177,7 @@ class basic_network {
   void step(std::span<const float> x, std::span<const float> y, const Loss& loss,
             const Optimizer& optimizer) {
     const int n = sample_count(x);
-    require_size("training on a batch of targets", y.size(), n, output_size);
+    detail::require_size("training on a batch of targets", y.size(), n, output_size);
     const auto staged = stage(x.data(), n);
     copy_to_device(stream(), staged_targets_.data(), y);
     step(staged, target_view{nullptr, staged_targets_.data(), output_size}, loss, optimizer);
@@ -165,7 +188,7 @@ class basic_network {
   void step(std::span<const float> x, std::span<const int> labels, const Loss& loss,
             const Optimizer& optimizer) {
     const int n = sample_count(x);
-    require_size("training on a batch of labels", labels.size(), n, 1);
+    detail::require_size("training on a batch of labels", labels.size(), n, 1);
     for (const int label : labels) {
       require(label >= 0 && label < output_size, "training on a batch of labels",
               "a label is outside [0, output_size)", "give class numbers below the number of outputs");
@@ -278,22 +301,6 @@ class basic_network {
     return static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
   }
 
-  static void require_width(int width, const char* doing) {
-    if (width == input_size) return;
-    throw error(
-        doing,
-        "a sample has " + std::to_string(width) + " values, the network takes " + std::to_string(input_size),
-        "give a matrix (n, " + std::to_string(input_size) + ")");
-  }
-
-  static void require_size(const char* doing, std::size_t size, int rows, int width) {
-    if (size == elements(rows, width)) return;
-    throw error(doing,
-                std::to_string(size) + " values are given for " + std::to_string(rows) + " × " +
-                    std::to_string(width),
-                "give " + std::to_string(elements(rows, width)) + " values");
-  }
-
   static void require_one_target(const target_view& y, const char* doing) {
     require((y.labels == nullptr) != (y.values == nullptr), doing,
             "the target has not one of labels and values", "give a target_view exactly one of the two");
@@ -301,7 +308,7 @@ class basic_network {
 
   static int sample_count(std::span<const float> x) {
     const auto n = static_cast<int>(x.size() / static_cast<std::size_t>(input_size));
-    require_size("training on a batch", x.size(), n, input_size);
+    detail::require_size("training on a batch", x.size(), n, input_size);
     return n;
   }
 
@@ -420,7 +427,7 @@ class basic_network {
 
   template <class Loss, class InputDelta>
   void propagate(matrix_view<const float> x, target_view y, const Loss& loss, const InputDelta& dx) {
-    require_width(x.cols, "training a network");
+    detail::require_width(x.cols, input_size, "training a network");
     require(x.rows > 0, "training a network", "the batch is empty", "give at least one sample");
     require_one_target(y, "training a network");
     reserve_training(x.rows);

@@ -93,11 +93,12 @@ struct dense {
     template <class BiasTerm>
     static void forward_with(context& on, matrix_view<const float> w, matrix_view<const float> x,
                              BiasTerm bias, const layer_memory& out) {
-      if (out.z.data != nullptr) {
-        gemm<layout::nt>(on, x, w, bias_activation_keep{out.a, bias, Activation{}, out.z});
-      } else {
-        gemm<layout::nt>(on, x, w, bias_activation{out.a, bias, Activation{}});
+      if constexpr (!output_differentiable<Activation>) {
+        if (out.z.data != nullptr) {
+          return gemm<layout::nt>(on, x, w, bias_activation_keep{out.a, bias, Activation{}, out.z});
+        }
       }
+      gemm<layout::nt>(on, x, w, bias_activation{out.a, bias, Activation{}});
     }
   };
 };

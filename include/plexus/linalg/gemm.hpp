@@ -15,30 +15,32 @@ struct gemm_shape {
   int m, n, k;
 };
 
-// What a matrix is called in an error's message.
+struct matrix_shape {
+  int rows, cols;
+};
 template <class T>
-std::string shape_text(matrix_view<T> x) {
-  return "(" + std::to_string(x.rows) + ", " + std::to_string(x.cols) + ")";
+matrix_shape shape_of(matrix_view<T> x) {
+  return {x.rows, x.cols};
 }
 
-[[noreturn]] inline void throw_gemm_mismatch(layout l, const std::string& a, const std::string& b,
-                                             const std::string& c) {
+[[noreturn]] inline void throw_gemm_mismatch(layout l, matrix_shape a, matrix_shape b, matrix_shape c) {
+  const auto text = [](matrix_shape x) {
+    return "(" + std::to_string(x.rows) + ", " + std::to_string(x.cols) + ")";
+  };
   const std::string product = l == layout::nt ? "A·Bᵀ" : l == layout::nn ? "A·B" : "Aᵀ·B";
   throw error("multiplying matrices, C = " + product,
-              "the shapes A " + a + ", B " + b + " and C " + c + " do not fit",
+              "the shapes A " + text(a) + ", B " + text(b) + " and C " + text(c) + " do not fit",
               l == layout::nt   ? "give A (m, k), B (n, k) and C (m, n)"
               : l == layout::nn ? "give A (m, k), B (k, n) and C (m, n)"
                                 : "give A (k, m), B (k, n) and C (m, n)");
 }
 
 // The sizes of a product; throws plexus::error naming all shapes when they do not fit together.
-template <layout L, class T, class C>
-gemm_shape checked_shape(matrix_view<const T> a, matrix_view<const T> b, matrix_view<C> c) {
-  const gemm_shape shape{L == layout::tn ? a.cols : a.rows, L == layout::nt ? b.rows : b.cols,
-                         L == layout::tn ? a.rows : a.cols};
-  const int depth_of_b = L == layout::nt ? b.cols : b.rows;
-  if (shape.k != depth_of_b || shape.m != c.rows || shape.n != c.cols)
-    throw_gemm_mismatch(L, shape_text(a), shape_text(b), shape_text(c));
+inline gemm_shape checked_shape(layout l, matrix_shape a, matrix_shape b, matrix_shape c) {
+  const gemm_shape shape{l == layout::tn ? a.cols : a.rows, l == layout::nt ? b.rows : b.cols,
+                         l == layout::tn ? a.rows : a.cols};
+  const int depth_of_b = l == layout::nt ? b.cols : b.rows;
+  if (shape.k != depth_of_b || shape.m != c.rows || shape.n != c.cols) throw_gemm_mismatch(l, a, b, c);
   return shape;
 }
 
@@ -62,7 +64,7 @@ void native_gemm(const context& context, matrix_view<const float> a, matrix_view
 // same bits.
 template <layout L, class Epilogue>
 void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
-  const auto [m, n, k] = checked_shape<L>(a, b, epilogue.c);
+  const auto [m, n, k] = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
   const bool by_vendor = context.policy() == gemm_policy::vendor;
   if (m == 0 || n == 0) return;
   // Up to this many multiplications a loop is done before a BLAS has begun, or the threads of a tile.
