@@ -9,6 +9,7 @@
 #include <plexus/core/precision.hpp>
 #include <plexus/core/reduce.hpp>
 #include <plexus/layers/chain.hpp>
+#include <plexus/layers/fused.hpp>
 #include <plexus/losses/loss_pass.hpp>
 #include <plexus/network_function.hpp>
 #include <plexus/optimizers/update.hpp>
@@ -84,8 +85,9 @@ class basic_network {
   static constexpr std::size_t parameter_count = layout::parameter_count;
 
   // Weights by the initialiser of their layer's activation (Glorot uniform unless it names one), biases zero.
-  explicit basic_network(seed s = {}, gemm_policy policy = default_gemm_policy)
-      : context_(policy), parameters_(layout::size), gradients_(layout::size), totals_(2) {
+  explicit basic_network(seed s = {}, gemm_policy policy = default_gemm_policy,
+                         fusion_policy fusion = fusion_policy::automatic)
+      : context_(policy), fusion_(fusion), parameters_(layout::size), gradients_(layout::size), totals_(2) {
     fill_zero(stream(), parameters_.view());
     fill_zero(stream(), gradients_.view());
     reset_totals();
@@ -388,6 +390,7 @@ class basic_network {
     reserve(rows);
     if (training_memory_.size() != 0) return;
     training_memory_ = buffer<float>((any_keeps_z ? 2 : 1) * region_begin<layer_count>(capacity_));
+    reserve_fused_training();
     ++memory_version_;
   }
 
@@ -416,6 +419,9 @@ class basic_network {
   static constexpr std::size_t layer_offset = layout::layer_offset(L);
 
   void forward_layers(matrix_view<const float> x, bool training) {
+    if constexpr (may_fuse) {
+      if (fuses()) return fused::forward(stream(), parameters_.data(), x, fused_memory_of(x.rows, training));
+    }
     for_each_layer([&]<std::size_t L>() {
       layer_memory memory{outputs_of<L>(x.rows), {}};
       if constexpr (keeps_z<L>) {
@@ -438,6 +444,9 @@ class basic_network {
                      loss, outputs(x.rows), y, results(), delta_of<layer_count - 1>(x.rows), derivative,
                      1 / static_cast<float>(x.rows)});
     add_to_totals(x.rows);
+    if constexpr (may_fuse) {
+      if (fuses()) return fused_backward(x, dx);
+    }
     backward_from<layer_count - 1>(x, dx);
   }
 
@@ -455,6 +464,40 @@ class basic_network {
           input_delta<std::remove_const_t<decltype(derivative)>>{delta_of<L - 1>(x.rows), derivative});
       backward_from<L - 1>(x, dx);
     }
+  }
+
+  // ---- All layers as one kernel
+
+  using fused = fused_layers<layers>;
+  static constexpr bool may_fuse = std::is_same_v<Precision, fp32> && may_be_fused<layers> && fused::fit;
+
+  bool fuses() const {
+    return fusion_ == fusion_policy::automatic && context_.policy() == gemm_policy::native;
+  }
+
+  void reserve_fused_training() {
+    if constexpr (may_fuse) {
+      gradient_parts_ = buffer<float>(fused::parts_size(capacity_));
+      fill_zero(stream(), gradient_parts_.view());
+    }
+  }
+
+  // What training keeps of every layer; for inference the outputs alone.
+  typename fused::memory fused_memory_of(int rows, bool training) const {
+    typename fused::memory memory{};
+    for_each_layer([&]<std::size_t L>() {
+      if (training || L == layer_count - 1) memory[L].a = outputs_of<L>(rows);
+      if (training) memory[L].delta = delta_of<L>(rows);
+      if (training && keeps_z<L>) memory[L].z = z_of<L>(rows);
+    });
+    return memory;
+  }
+
+  template <class InputDelta>
+  void fused_backward(matrix_view<const float> x, const InputDelta& dx) {
+    const auto kept = fused_memory_of(x.rows, true);
+    fused::backward(stream(), parameters_.data(), kept, dx);
+    fused::find_gradients(stream(), x, kept, gradient_parts_.data(), gradients_.data());
   }
 
   row_results results() const { return {row_results_.data(), row_results_.data() + capacity_}; }
@@ -482,9 +525,10 @@ class basic_network {
   }
 
   context context_;
+  fusion_policy fusion_;
   buffer<float> parameters_, gradients_, state_;
   buffer<double> totals_;  // Σ loss, Σ correct
-  buffer<float> activations_, training_memory_, row_results_;
+  buffer<float> activations_, training_memory_, gradient_parts_, row_results_;
   buffer<float> staged_inputs_, staged_targets_;
   buffer<int> staged_labels_;
   int capacity_ = 0;

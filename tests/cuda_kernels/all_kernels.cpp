@@ -1,5 +1,5 @@
-// Every kernel, instantiated for each kind of epilogue: tests/scripts/ptxas_report compiles this for every architecture
-// and reads what the assembler says of registers, spills and shared memory.
+// Every kernel, instantiated for each kind of epilogue: tests/scripts/ptxas_report compiles this for every
+// architecture and reads what the assembler says of registers, spills and shared memory.
 #include <plexus/kernels/softmax.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
 #include <plexus/plexus.hpp>
@@ -30,7 +30,12 @@ int main() {
   train(px::network<px::input<3>, px::dense<3, px::sigmoid>, px::dense<2>>{}, px::softmax_cross_entropy{},
         px::sgd{.momentum = 0.9f});
   // One whose pre-activation is kept, without bias.
-  train(px::network<px::input<3>, px::dense<3, px::softplus, px::no_bias>, px::dense<2, px::softplus, px::no_bias>>{},
+  train(px::network<px::input<3>, px::dense<3, px::softplus, px::no_bias>,
+                    px::dense<2, px::softplus, px::no_bias>>{},
+        px::quadratic{}, px::sgd{});
+  // Chains as one kernel, of each width that a block is arranged for.
+  train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
+                    px::dense<128, px::softplus>>{},
         px::quadratic{}, px::sgd{});
   px::context on;
   multiply(on, {}, {});

@@ -19,6 +19,11 @@ PLEXUS_FN packet<Size> load_packet(const float* from) {
   return *reinterpret_cast<const packet<Size>*>(from);
 }
 
+template <int Size>
+PLEXUS_FN void store_packet(float* to, const packet<Size>& elements) {
+  *reinterpret_cast<packet<Size>*>(to) = elements;
+}
+
 // Whether every row consists of whole, aligned packets.
 template <int Size>
 bool in_packets(const matrix_view<const float>& x) {

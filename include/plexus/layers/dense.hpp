@@ -28,6 +28,7 @@ struct dense {
     using output_shape = shape<Out>;
     using activation = Activation;
 
+    static constexpr bool is_dense = true;
     static constexpr bool has_bias = std::is_same_v<Bias, with_bias>;
     static constexpr int in = InputShape::size;
     static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;

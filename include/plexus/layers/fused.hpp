@@ -1,0 +1,172 @@
+// A chain of dense layers of at most 128 units: one kernel takes a batch forward through all of them, one
+// takes the deltas back, and one finds the gradients of all weights.
+#pragma once
+
+#include <plexus/kernels/epilogue.hpp>
+#include <plexus/kernels/fused_chain.hpp>
+#include <plexus/kernels/weight_gradients.hpp>
+#include <plexus/layers/chain.hpp>
+
+#include <algorithm>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// What a layer leaves: its outputs a = σ(z), z where σ' needs it, δ = ∂C/∂z; each (n, out). data is null
+// where it is not kept.
+struct fused_memory {
+  matrix_view<float> a, z, delta;
+};
+
+namespace kernels {
+
+// z = sum + b, a = σ(z)
+template <class Activation, class Bias>
+struct fused_activation {
+  int rows;
+  Bias bias;  // const float* or no_bias_term
+  matrix_view<float> a, z;
+
+  PLEXUS_FN float operator()(int row, int col, float sum) const {
+    const float pre_activation = sum + bias[col];
+    const float activated = Activation{}(pre_activation);
+    if (row < rows && a.data != nullptr) a(row, col) = activated;
+    if constexpr (!output_differentiable<Activation>) {
+      if (row < rows && z.data != nullptr) z(row, col) = pre_activation;
+    }
+    return activated;
+  }
+};
+
+// BP2: δ of the layer before = sum ⊙ σ'(its z)
+template <class Derivative>
+struct fused_derivative {
+  input_delta<Derivative> before;
+
+  PLEXUS_FN float operator()(int row, int col, float sum) const {
+    if (row >= before.delta.rows) return 0;
+    return before.delta(row, col) = sum * before.derivative(row, col);
+  }
+};
+
+}  // namespace kernels
+
+// Whether a network takes its chain of layers as one kernel.
+enum class fusion_policy {
+  automatic,  // where the chain fits and the network computes by kernels of this library
+  never,      // layer by layer
+};
+
+// Whether a network of these layers is compiled with the choice. On a CPU the products of single layers by
+// BLAS are quicker; a specialisation that is true compiles the fused kernels there too.
+template <class Layers>
+inline constexpr bool may_be_fused = !platform::on_cpu;
+
+template <class Layers>
+struct fused_layers;
+
+template <class... Layers>
+struct fused_layers<std::tuple<Layers...>> {
+  using layout = detail::arena_layout<std::tuple<Layers...>>;
+  static constexpr std::size_t count = sizeof...(Layers);
+  using memory = std::array<fused_memory, count>;
+
+  // Whether the layers are such a chain. A step's arguments are up to 96 bytes, and a kernel has 4 KB for
+  // all.
+  static constexpr bool fit =
+      count <= 32 && ([] {
+        if constexpr (requires { Layers::is_dense; }) {
+          return std::max(Layers::in, Layers::output_shape::size) <= kernels::most_fused_width;
+        }
+        return false;
+      }() && ...);
+
+  // Outputs for x (n, in), and of the layers between what `keep` has a place for.
+  static void forward(cudaStream_t stream, const float* arena, matrix_view<const float> x,
+                      const memory& keep) {
+    [&]<std::size_t... L>(std::index_sequence<L...>) {
+      kernels::fused_chain(stream, x, forward_step<L>(arena, x.rows, keep[L])...);
+    }
+    (std::make_index_sequence<count>{});
+  }
+
+  // The deltas of all layers before the last, whose own is given; and dx unless it is nothing.
+  template <class InputDelta>
+  static void backward(cudaStream_t stream, const float* arena, const memory& kept, const InputDelta& dx) {
+    const matrix_view<const float> delta = kept[count - 1].delta;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
+        kernels::fused_chain(stream, delta, hidden_step<count - 1 - I>(arena, kept)...,
+                             backward_step<0>(arena, dx));
+      } else if constexpr (count > 1) {
+        kernels::fused_chain(stream, delta, hidden_step<count - 1 - I>(arena, kept)...);
+      }
+    }
+    (std::make_index_sequence<count - 1>{});
+  }
+
+  // The gradients of all weights, into `gradients`, from x (n, in), the outputs and the deltas. `parts` holds
+  // parts_size(n) floats, zero before their first use.
+  static void find_gradients(cudaStream_t stream, matrix_view<const float> x, const memory& kept,
+                             float* parts, float* gradients) {
+    kernels::weight_gradients<count> all;
+    for (std::size_t l = 0; l < count; ++l) {
+      all.of[l] = {kept[l].delta, l == 0 ? x : matrix_view<const float>(kept[l - 1].a), offsets[l].weight,
+                   offsets[l].bias};
+    }
+    kernels::find_weight_gradients(stream, all, parts, layout::size, gradients);
+  }
+
+  // Enough for all batches of up to `rows` samples.
+  static std::size_t parts_size(int rows) {
+    return static_cast<std::size_t>(kernels::batch_parts::most_of(rows)) * layout::size;
+  }
+
+ private:
+  template <std::size_t L>
+  using layer = std::tuple_element_t<L, std::tuple<Layers...>>;
+  template <std::size_t L>
+  using activation = typename layer<L>::activation;
+
+  struct layer_offsets {
+    std::size_t weight = 0, bias = kernels::weight_gradient::none;
+  };
+  static constexpr std::array<layer_offsets, count> offsets = [] {
+    std::array<layer_offsets, count> result{};
+    for (const detail::tensor_record& tensor : layout::tensors) {
+      (tensor.spec.is_weight ? result[tensor.layer].weight : result[tensor.layer].bias) = tensor.offset;
+    }
+    return result;
+  }();
+
+  template <std::size_t L>
+  static auto forward_step(const float* arena, int rows, const fused_memory& keep) {
+    const auto step = [&](auto bias) {
+      using epilogue = kernels::fused_activation<activation<L>, decltype(bias)>;
+      return kernels::fused_step<kernels::fused_weights::transposed, layer<L>::in,
+                                 layer<L>::output_shape::size, epilogue>{arena + offsets[L].weight,
+                                                                         {rows, bias, keep.a, keep.z}};
+    };
+    if constexpr (layer<L>::has_bias) {
+      return step(arena + offsets[L].bias);
+    } else {
+      return step(no_bias_term{});
+    }
+  }
+
+  // From layer L's delta to that of what is before it.
+  template <std::size_t L, class Derivative>
+  static auto backward_step(const float* arena, const input_delta<Derivative>& before) {
+    return kernels::fused_step<kernels::fused_weights::plain, layer<L>::output_shape::size, layer<L>::in,
+                               kernels::fused_derivative<Derivative>>{arena + offsets[L].weight, {before}};
+  }
+
+  template <std::size_t L>
+  static auto hidden_step(const float* arena, const memory& kept) {
+    using derivative = activation_derivative<activation<L - 1>>;
+    const fused_memory& before = kept[L - 1];
+    const auto& differentiated = output_differentiable<activation<L - 1>> ? before.a : before.z;
+    return backward_step<L>(arena, input_delta<derivative>{before.delta, {differentiated, {}}});
+  }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI
