@@ -1,7 +1,7 @@
 // network<…>: a flat list of layers, each of which learns its input's shape from the one before.
 //
 // All parameters lie in one arena, all gradients in a second and the optimiser's state in a third of the same
-// layout: an update is one launch and a checkpoint one copy.
+// layout: an update is one launch and a checkpoint one copy. They are in FP32 in every precision.
 #pragma once
 
 #include <plexus/core/buffer.hpp>
@@ -11,6 +11,8 @@
 #include <plexus/layers/chain.hpp>
 #include <plexus/layers/fused.hpp>
 #include <plexus/losses/loss_pass.hpp>
+#include <plexus/losses/loss_scaling.hpp>
+#include <plexus/network_copies.hpp>
 #include <plexus/network_function.hpp>
 #include <plexus/optimizers/update.hpp>
 
@@ -66,8 +68,6 @@ inline void require_size(const char* doing, std::size_t size, int rows, int widt
 // time.
 template <precision_policy Precision, class Input, class... Specifications>
 class basic_network {
-  static_assert(std::is_same_v<Precision, fp32>,
-                "plexus::network: the one precision there is so far is fp32");
   static_assert(network_input<Input>,
                 "plexus::network: the list begins with input<width> or image<channels, height, width>");
   static_assert(sizeof...(Specifications) > 0, "plexus::network: at least one layer follows the input");
@@ -83,6 +83,8 @@ class basic_network {
   static constexpr int input_size = Input::input_shape::size;
   static constexpr int output_size = layer<layer_count - 1>::output_shape::size;
   static constexpr std::size_t parameter_count = layout::parameter_count;
+  // Whether the loss is multiplied by a scale that adjusts itself: in FP16.
+  static constexpr bool scales_loss = Precision::scales_loss;
 
   // Weights by the initialiser of their layer's activation (Glorot uniform unless it names one), biases zero.
   explicit basic_network(seed s = {}, gemm_policy policy = default_gemm_policy,
@@ -91,10 +93,19 @@ class basic_network {
     fill_zero(stream(), parameters_.view());
     fill_zero(stream(), gradients_.view());
     reset_totals();
+    if constexpr (low_precision) {
+      copies_ = buffer<storage>(copies::size);
+      fill_zero(stream(), copies_.view());
+    }
+    if constexpr (scales_loss) {
+      scaler_ = buffer<loss_scaler>(1);
+      set_loss_scaling({});
+    }
     initialize(s);
   }
 
   void initialize(seed s) {
+    weights_changed_ = true;
     for_each_layer([&]<std::size_t L>() {
       initialize_layer(L, s, typename default_initializer<typename layer<L>::activation>::type{});
     });
@@ -103,6 +114,7 @@ class basic_network {
   // All weights by `initializer`, biases zero.
   template <class Initializer>
   void initialize(seed s, const Initializer& initializer) {
+    weights_changed_ = true;
     for (std::size_t l = 0; l < layer_count; ++l) initialize_layer(l, s, initializer);
   }
 
@@ -149,20 +161,25 @@ class basic_network {
   // The same, and the loss's gradient with respect to the input: dx (n, input_size).
   template <class Loss>
   void backward(matrix_view<const float> x, target_view y, const Loss& loss, matrix_view<float> dx) {
-    propagate(x, y, loss, input_delta<unit_derivative>{dx, {}});
+    if constexpr (scales_loss) {
+      propagate(x, y, loss, input_delta<reciprocal_scale>{dx, {&scaler_.data()->now.scale}});
+    } else {
+      propagate(x, y, loss, input_delta<unit_derivative>{dx, {}});
+    }
   }
 
-  // The parameters become what the optimiser makes of them and their gradients.
+  // The parameters become what the optimiser makes of them and their gradients; in FP16 only if all of these
+  // are finite, and the loss scale is adjusted.
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
     if (optimizer.has_state()) {
       reserve_optimizer_state();
-      for_each(stream(), layout::size,
-               update_with_state<Optimizer>{optimizer, parameters_.data(), gradients_.data(), state_.data()});
+      update_all(
+          update_with_state<Optimizer>{optimizer, parameters_.data(), gradients_.data(), state_.data()});
     } else {
-      for_each(stream(), layout::size,
-               update_without_state<Optimizer>{optimizer, parameters_.data(), gradients_.data()});
+      update_all(update_without_state<Optimizer>{optimizer, parameters_.data(), gradients_.data()});
     }
+    if constexpr (scales_loss) for_each(stream(), 1, adjust_loss_scale{scaler_.data()});
     ++counters_.step;
   }
 
@@ -222,14 +239,38 @@ class basic_network {
     context_.synchronize();
   }
 
+  // ---- Loss scaling, in FP16
+
+  // Begins anew with these rules.
+  void set_loss_scaling(const loss_scaling& rules) requires(scales_loss) {
+    rules.validate();
+    write_scaler({rules, {.scale = rules.initial}});
+  }
+
+  // Waits for the device.
+  plexus::loss_scale loss_scale() const requires(scales_loss) { return read_scaler().now; }
+
+  // Puts back what loss_scale() gave: for checkpoints.
+  void restore_loss_scale(const plexus::loss_scale& earlier) requires(scales_loss) {
+    write_scaler({read_scaler().rules, earlier});
+  }
+
   // ---- Memory
 
   // Makes room for batches of up to `rows` samples. Calls with no more of them then allocate nothing.
   void reserve(int rows) {
     if (rows <= capacity_) return;
-    buffer<float> activations(region_begin<layer_count>(rows));
+    buffer<storage> activations(region_begin<layer_count - 1>(rows));
+    buffer<float> outputs(elements(rows, output_size));
     buffer<float> row_results(elements(rows, 2));
+    if constexpr (low_precision) {
+      inputs_ = buffer<storage>(elements(rows, leading_dimension<storage>(input_size)));
+      fill_zero(stream(), inputs_.view());  // so that what pads a row is zero, here and below
+      fill_zero(stream(), activations.view());
+      context_.room_for_sums(elements(rows, widest_hidden_layer));
+    }
     activations_ = std::move(activations);
+    outputs_ = std::move(outputs);
     row_results_ = std::move(row_results);
     training_memory_ = {};
     staged_inputs_ = {};
@@ -250,7 +291,12 @@ class basic_network {
   // Changes whenever memory that a recorded graph refers to has moved.
   std::uint64_t memory_version() const { return memory_version_; }
 
-  std::vector<named_parameter> parameters() { return named(parameters_); }
+  // In FP32. Who writes to them through views taken before the last forward pass takes them again, or
+  // products in 16 bits go on with copies of what they were.
+  std::vector<named_parameter> parameters() {
+    weights_changed_ = true;
+    return named(parameters_);
+  }
   std::vector<named_parameter> gradients() { return named(gradients_); }
   // The optimiser's state (the velocities of sgd) under the parameters' names; empty where there is none.
   std::vector<named_parameter> optimizer_state() {
@@ -280,12 +326,33 @@ class basic_network {
     return network_function<layers, weights_by_value<layout::size>>(weights);
   }
 
+  // Brings the weights' copies up to date, where there are any: what every forward pass does first. For who
+  // replays a recorded one.
+  void refresh_weights() {
+    if constexpr (low_precision) {
+      if (!std::exchange(weights_changed_, false)) return;
+      for_each_row(
+          stream(), copies::rows,
+          update_copies<copies, no_update, storage>{{}, parameters_.data(), copies_.data(), nullptr});
+    }
+  }
+
   training_counters& training_state() { return counters_; }
   const training_counters& training_state() const { return counters_; }
 
   cudaStream_t stream() const { return context_.stream(); }
 
  private:
+  using storage = typename Precision::storage;
+  static constexpr bool low_precision = !std::is_same_v<storage, float>;
+  using copies = detail::copies_layout<layers, storage>;
+
+  // The derivative of an output without activation, where the deltas are scaled.
+  struct reciprocal_scale {
+    const float* scale;
+    PLEXUS_FN float operator()(int, int) const { return 1 / *scale; }
+  };
+
   static constexpr int inference_rows =
       256;  // a batch of predict: large enough for GEMM, small enough for caches
 
@@ -350,35 +417,54 @@ class basic_network {
   }
 
   // ---- Where the layers' activations lie: one region a layer, each (capacity, width), one after the other.
+  // The last layer's, the network's outputs, are in FP32 and lie apart.
 
   template <std::size_t L>
   static constexpr int width = layer<L>::output_shape::size;
+  template <std::size_t L>
+  using output_element = std::conditional_t<L + 1 == layer_count, float, storage>;
+
+  static constexpr int widest_hidden_layer = []<std::size_t... L>(std::index_sequence<L...>) {
+    int widest = 0;
+    ((widest = width<L> > widest ? width<L> : widest), ...);
+    return widest;
+  }
+  (std::make_index_sequence<layer_count - 1>{});
   template <std::size_t L>
   static constexpr bool keeps_z = !output_differentiable<typename layer<L>::activation>;
 
   template <std::size_t L>
   static constexpr std::size_t region_begin(int rows) {
     return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
-      return (std::size_t{0} + ... + padded(elements(rows, width<Before>)));
+      return (std::size_t{0} + ... +
+              padded<storage>(elements(rows, leading_dimension<storage>(width<Before>))));
     }
     (std::make_index_sequence<L>{});
   }
+  // Layer L's region of memory that has one for every layer.
+  template <std::size_t L>
+  matrix_view<storage> region(storage* memory, int rows) const {
+    return {memory + region_begin<L>(capacity_), rows, width<L>, leading_dimension<storage>(width<L>)};
+  }
 
   template <std::size_t L>
-  matrix_view<float> outputs_of(int rows) const {
-    return matrix(activations_.data() + region_begin<L>(capacity_), rows, width<L>);
+  matrix_view<output_element<L>> outputs_of(int rows) const {
+    if constexpr (L + 1 == layer_count) {
+      return matrix(outputs_.data(), rows, output_size);
+    } else {
+      return region<L>(activations_.data(), rows);
+    }
   }
   matrix_view<float> outputs(int rows) const { return outputs_of<layer_count - 1>(rows); }
 
   // The training memory holds every layer's delta, and behind them every layer's z.
   template <std::size_t L>
-  matrix_view<float> delta_of(int rows) const {
-    return matrix(training_memory_.data() + region_begin<L>(capacity_), rows, width<L>);
+  matrix_view<storage> delta_of(int rows) const {
+    return region<L>(training_memory_.data(), rows);
   }
   template <std::size_t L>
-  matrix_view<float> z_of(int rows) const {
-    return matrix(training_memory_.data() + region_begin<layer_count>(capacity_) + region_begin<L>(capacity_),
-                  rows, width<L>);
+  matrix_view<storage> z_of(int rows) const {
+    return region<L>(training_memory_.data() + region_begin<layer_count>(capacity_), rows);
   }
 
   static constexpr bool any_keeps_z = []<std::size_t... L>(std::index_sequence<L...>) {
@@ -389,7 +475,8 @@ class basic_network {
   void reserve_training(int rows) {
     reserve(rows);
     if (training_memory_.size() != 0) return;
-    training_memory_ = buffer<float>((any_keeps_z ? 2 : 1) * region_begin<layer_count>(capacity_));
+    training_memory_ = buffer<storage>((any_keeps_z ? 2 : 1) * region_begin<layer_count>(capacity_));
+    if constexpr (low_precision) fill_zero(stream(), training_memory_.view());
     reserve_fused_training();
     ++memory_version_;
   }
@@ -398,36 +485,55 @@ class basic_network {
   auto derivative_of(int rows) const {
     using activation = typename layer<L>::activation;
     if constexpr (keeps_z<L>) {
-      return activation_derivative<activation>{z_of<L>(rows), {}};
+      return activation_derivative<activation, storage>{z_of<L>(rows), {}};
     } else {
-      return activation_derivative<activation>{outputs_of<L>(rows), {}};
+      return activation_derivative<activation, output_element<L>>{outputs_of<L>(rows), {}};
     }
   }
 
   // ---- Forward and backward
 
   template <std::size_t L>
-  matrix_view<const float> input_of(matrix_view<const float> x) const {
-    if constexpr (L == 0) {
-      return x;
-    } else {
+  matrix_view<const storage> input_of(matrix_view<const float> x) const {
+    if constexpr (L > 0) {
       return outputs_of<L - 1>(x.rows);
+    } else if constexpr (low_precision) {
+      return converted_inputs(x.rows);
+    } else {
+      return x;
     }
+  }
+  matrix_view<storage> converted_inputs(int rows) const {
+    return {inputs_.data(), rows, input_size, leading_dimension<storage>(input_size)};
   }
 
   template <std::size_t L>
   static constexpr std::size_t layer_offset = layout::layer_offset(L);
 
+  template <std::size_t L>
+  layer_parameters<Precision> parameters_of() const {
+    const float* arena = parameters_.data() + layer_offset<L>;
+    if constexpr (low_precision) {
+      return {arena, copies_.data() + copies::layer_offset(L)};
+    } else {
+      return {arena, arena};
+    }
+  }
+
   void forward_layers(matrix_view<const float> x, bool training) {
     if constexpr (may_fuse) {
       if (fuses()) return fused::forward(stream(), parameters_.data(), x, fused_memory_of(x.rows, training));
     }
+    refresh_weights();
+    if constexpr (low_precision) {
+      for_each_row(stream(), x.rows, convert_rows<storage>{x, converted_inputs(x.rows)});
+    }
     for_each_layer([&]<std::size_t L>() {
-      layer_memory memory{outputs_of<L>(x.rows), {}};
+      basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}};
       if constexpr (keeps_z<L>) {
         if (training) memory.z = z_of<L>(x.rows);
       }
-      layer<L>::forward(context_, parameters_.data() + layer_offset<L>, input_of<L>(x), memory);
+      layer<L>::forward(context_, parameters_of<L>(), input_of<L>(x), memory);
     });
   }
 
@@ -440,28 +546,37 @@ class basic_network {
     forward_layers(x, true);
     const auto derivative = derivative_of<layer_count - 1>(x.rows);
     for_each_row(stream(), x.rows,
-                 output_delta_rows<Loss, std::remove_const_t<decltype(derivative)>>{
+                 output_delta_rows<Loss, std::remove_const_t<decltype(derivative)>, storage>{
                      loss, outputs(x.rows), y, results(), delta_of<layer_count - 1>(x.rows), derivative,
-                     1 / static_cast<float>(x.rows)});
+                     1 / static_cast<float>(x.rows), scale_of_loss()});
     add_to_totals(x.rows);
     if constexpr (may_fuse) {
       if (fuses()) return fused_backward(x, dx);
     }
     backward_from<layer_count - 1>(x, dx);
+    if constexpr (scales_loss) {
+      fill_zero(stream(), view<int>{&scaler_.data()->overflow, 1});
+      for_each_row(stream(), copies::rows, unscale_rows<copies>{gradients_.data(), scaler_.data()});
+    }
+  }
+
+  const float* scale_of_loss() const {
+    if constexpr (scales_loss) return &scaler_.data()->now.scale;
+    return nullptr;
   }
 
   template <std::size_t L, class InputDelta>
   void backward_from(matrix_view<const float> x, const InputDelta& dx) {
     const auto backward_into = [&](const auto& input_delta) {
-      layer<L>::backward(context_, parameters_.data() + layer_offset<L>, gradients_.data() + layer_offset<L>,
-                         input_of<L>(x), delta_of<L>(x.rows), input_delta);
+      layer<L>::backward(context_, parameters_of<L>(), gradients_.data() + layer_offset<L>, input_of<L>(x),
+                         delta_of<L>(x.rows), input_delta);
     };
     if constexpr (L == 0) {
       backward_into(dx);
     } else {
       const auto derivative = derivative_of<L - 1>(x.rows);
-      backward_into(
-          input_delta<std::remove_const_t<decltype(derivative)>>{delta_of<L - 1>(x.rows), derivative});
+      backward_into(input_delta<std::remove_const_t<decltype(derivative)>, storage>{delta_of<L - 1>(x.rows),
+                                                                                    derivative});
       backward_from<L - 1>(x, dx);
     }
   }
@@ -500,6 +615,31 @@ class basic_network {
     fused::find_gradients(stream(), x, kept, gradient_parts_.data(), gradients_.data());
   }
 
+  // ---- The parameters and their copies, the loss scale
+
+  // update(i) for every parameter, in one launch that writes the weights' copies as well.
+  template <class Update>
+  void update_all(const Update& update) {
+    if constexpr (low_precision) {
+      const int* skip = nullptr;
+      if constexpr (scales_loss) skip = &scaler_.data()->overflow;
+      for_each_row(stream(), copies::rows,
+                   update_copies<copies, Update, storage>{update, parameters_.data(), copies_.data(), skip});
+    } else {
+      for_each(stream(), layout::size, update);
+    }
+  }
+
+  loss_scaler read_scaler() const {
+    loss_scaler scaler;
+    copy_to_host<loss_scaler>(stream(), std::span(&scaler, 1), scaler_.data());
+    return scaler;
+  }
+  void write_scaler(const loss_scaler& scaler) {
+    copy_to_device<loss_scaler>(stream(), scaler_.data(), std::span(&scaler, 1));
+    context_.synchronize();
+  }
+
   row_results results() const { return {row_results_.data(), row_results_.data() + capacity_}; }
 
   void add_to_totals(int rows) {
@@ -528,16 +668,20 @@ class basic_network {
   fusion_policy fusion_;
   buffer<float> parameters_, gradients_, state_;
   buffer<double> totals_;  // Σ loss, Σ correct
-  buffer<float> activations_, training_memory_, gradient_parts_, row_results_;
+  buffer<storage> inputs_, activations_, training_memory_;
+  buffer<float> outputs_, gradient_parts_, row_results_;
   buffer<float> staged_inputs_, staged_targets_;
   buffer<int> staged_labels_;
   int capacity_ = 0;
   std::uint64_t memory_version_ = 0;
   training_counters counters_;
+  buffer<storage> copies_;        // of the weights, in 16 bits
+  buffer<loss_scaler> scaler_;    // where the loss is scaled
+  bool weights_changed_ = false;  // since the copies were written
 };
 
-// network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, in
-// that one.
+// network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, such
+// as mixed<fp16>, in that one.
 template <class First, class... Rest>
 class network : public basic_network<fp32, First, Rest...> {
  public:

@@ -42,6 +42,13 @@ class context {
   cudaStream_t stream() const { return stream_.get(); }
   void synchronize() const { stream_.synchronize(); }
 
+  // Room for the sums of the next product. It moves when it grows: who records a graph asks for the most
+  // before.
+  float* room_for_sums(std::size_t size) {
+    if (sums_.size() < size) sums_ = buffer<float>(size);
+    return sums_.data();
+  }
+
 #if defined(PLEXUS_VENDOR_BLAS)
   // The cuBLAS handle of this context's stream, made on first use.
   cublasHandle_t vendor_blas() {
@@ -53,6 +60,7 @@ class context {
  private:
   gemm_policy policy_;
   plexus::stream stream_;
+  buffer<float> sums_;
 #if defined(PLEXUS_VENDOR_BLAS)
   // cuBLAS's own memory, given to it once so that it never allocates, in a recorded graph least of all: what
   // NVIDIA recommends for the largest devices. A CBLAS needs none.

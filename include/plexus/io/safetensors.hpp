@@ -116,16 +116,48 @@ void upload(cudaStream_t stream, const Parameters& parameters, std::span<const s
 inline constexpr const char* optimizer_prefix = "optimizer.";
 inline constexpr const char* epoch_name = "training.epoch";
 inline constexpr const char* step_name = "training.step";
+inline constexpr const char* loss_scale_name = "training.loss_scale";
+inline constexpr const char* good_steps_name = "training.good_steps";
+inline constexpr const char* skipped_name = "training.skipped_steps";
 
-inline stored_tensor counter(const char* name, std::uint64_t value) {
+// A number as a tensor without extents.
+template <class T>
+stored_tensor number(const char* name, T value) {
   const auto bytes = std::bit_cast<std::array<std::byte, sizeof value>>(value);
-  return {name, "U64", {}, {bytes.begin(), bytes.end()}};
+  return {name, std::is_same_v<T, float> ? "F32" : "U64", {}, {bytes.begin(), bytes.end()}};
 }
 
-inline std::uint64_t counter_value(const stored_tensor& tensor) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, tensor.data.data(), sizeof value);  // U64 (): its data are 8 bytes
+template <class T>
+T number_in(const stored_tensor& tensor) {
+  T value;
+  std::memcpy(&value, tensor.data.data(), sizeof value);  // its dtype, and so its size, has been checked
   return value;
+}
+
+// What training goes on from, besides tensors.
+template <class Network>
+std::vector<stored_tensor> training_numbers(const Network& net) {
+  const auto& counters = net.training_state();
+  std::vector<stored_tensor> numbers{number(epoch_name, counters.epoch), number(step_name, counters.step)};
+  if constexpr (Network::scales_loss) {
+    const auto now = net.loss_scale();
+    numbers.push_back(number(loss_scale_name, now.scale));
+    numbers.push_back(number(good_steps_name, now.good_steps));
+    numbers.push_back(number(skipped_name, now.skipped));
+  }
+  return numbers;
+}
+
+// The same, in the same order, back into the network. Returns how many there are.
+template <class Network>
+std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers) {
+  net.training_state() = {number_in<std::uint64_t>(numbers[0]), number_in<std::uint64_t>(numbers[1])};
+  if constexpr (Network::scales_loss) {
+    net.restore_loss_scale({number_in<float>(numbers[2]), number_in<std::uint64_t>(numbers[3]),
+                            number_in<std::uint64_t>(numbers[4])});
+    return 5;
+  }
+  return 2;
 }
 
 }  // namespace safetensors
@@ -152,8 +184,8 @@ void load(Network& net, const std::filesystem::path& path) {
   safetensors::upload(net.stream(), parameters, tensors);
 }
 
-// Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch and
-// step.
+// Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch, step
+// and, in FP16, the loss scale.
 template <class Network>
 void save_checkpoint(Network& net, const std::filesystem::path& path) {
   const auto parameters = net.parameters();
@@ -163,8 +195,7 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
   safetensors::describe(state, safetensors::optimizer_prefix, tensors);
   safetensors::download(net.stream(), parameters, std::span(tensors).first(parameters.size()));
   safetensors::download(net.stream(), state, std::span(tensors).subspan(parameters.size()));
-  tensors.push_back(safetensors::counter(safetensors::epoch_name, net.training_state().epoch));
-  tensors.push_back(safetensors::counter(safetensors::step_name, net.training_state().step));
+  for (stored_tensor& number : safetensors::training_numbers(net)) tensors.push_back(std::move(number));
   write_safetensors(path, tensors);
 }
 
@@ -179,17 +210,15 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
     return tensor.name.starts_with(safetensors::optimizer_prefix);
   });
   const auto parameters = net.parameters();
-  std::vector<stored_tensor> wanted = {safetensors::counter(safetensors::epoch_name, 0),
-                                       safetensors::counter(safetensors::step_name, 0)};
+  std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(parameters, "", wanted);
   if (has_state) safetensors::describe(parameters, safetensors::optimizer_prefix, wanted);
 
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
   if (has_state) net.reserve_optimizer_state();
   const auto state = net.optimizer_state();
-  net.training_state().epoch = safetensors::counter_value(tensors[0]);
-  net.training_state().step = safetensors::counter_value(tensors[1]);
-  const auto values = std::span(tensors).subspan(2);
+  const std::size_t numbers = safetensors::restore_numbers(net, tensors);
+  const auto values = std::span(tensors).subspan(numbers);
   safetensors::upload(net.stream(), parameters, values.first(parameters.size()));
   if (has_state) {
     safetensors::upload(net.stream(), state, values.subspan(parameters.size()));

@@ -3,7 +3,7 @@
 
 #include <plexus/activations/identity.hpp>
 #include <plexus/layers/layer.hpp>
-#include <plexus/linalg/gemm.hpp>
+#include <plexus/linalg/multiply.hpp>
 
 #include <type_traits>
 
@@ -39,23 +39,27 @@ struct dense {
       return specs;
     }();
 
-    static void forward(context& on, const float* w, matrix_view<const float> x, const layer_memory& out) {
-      const auto weights = matrix(w, Out, in);
+    template <class Precision, class Output>
+    static void forward(context& on, const layer_parameters<Precision>& w,
+                        matrix_view<const typename Precision::storage> x,
+                        const basic_layer_memory<Output, typename Precision::storage>& out) {
       if constexpr (has_bias) {
-        forward_with(on, weights, x, w + bias_offset, out);
+        forward_with(on, w, x, w.arena + bias_offset, out);
       } else {
-        forward_with(on, weights, x, no_bias_term{}, out);
+        forward_with(on, w, x, no_bias_term{}, out);
       }
     }
 
     // BP4 dW = δᵀ X, BP3 db = column sums of δ, BP2 δ of the layer before = (δ W) ⊙ σ'.
-    template <class InputDelta>
-    static void backward(context& on, const float* w, float* dw, matrix_view<const float> x,
-                         matrix_view<const float> delta, const InputDelta& dx) {
-      gemm<layout::tn>(on, delta, x, store{matrix(dw, Out, in)});
+    template <class Precision, class InputDelta>
+    static void backward(context& on, const layer_parameters<Precision>& w, float* dw,
+                         matrix_view<const typename Precision::storage> x,
+                         matrix_view<const typename Precision::storage> delta, const InputDelta& dx) {
+      multiply<Precision, layout::tn>(on, delta, x, store{matrix(dw, Out, in)});
       if constexpr (has_bias) column_sums(on, delta, dw + bias_offset);
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
-        gemm<layout::nn>(on, delta, matrix(w, Out, in), times_derivative{dx.delta, dx.derivative});
+        multiply<Precision, layout::nn>(on, delta, w.matrix(Out, in),
+                                        times_derivative{dx.delta, dx.derivative});
       }
     }
 
@@ -91,15 +95,18 @@ struct dense {
    private:
     static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * in);
 
-    template <class BiasTerm>
-    static void forward_with(context& on, matrix_view<const float> w, matrix_view<const float> x,
-                             BiasTerm bias, const layer_memory& out) {
+    template <class Precision, class BiasTerm, class Output>
+    static void forward_with(context& on, const layer_parameters<Precision>& w,
+                             matrix_view<const typename Precision::storage> x, BiasTerm bias,
+                             const basic_layer_memory<Output, typename Precision::storage>& out) {
+      const auto weights = w.matrix(Out, in);
       if constexpr (!output_differentiable<Activation>) {
         if (out.z.data != nullptr) {
-          return gemm<layout::nt>(on, x, w, bias_activation_keep{out.a, bias, Activation{}, out.z});
+          return multiply<Precision, layout::nt>(on, x, weights,
+                                                 bias_activation_keep{out.a, bias, Activation{}, out.z});
         }
       }
-      gemm<layout::nt>(on, x, w, bias_activation{out.a, bias, Activation{}});
+      multiply<Precision, layout::nt>(on, x, weights, bias_activation{out.a, bias, Activation{}});
     }
   };
 };

@@ -10,6 +10,9 @@
 //   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z if it is kept
 //   backward(context&, w, dw, x, delta, dx)         delta = ∂C/∂z (n, out) → dw; and dx unless it is nothing
 //
+// Both are templates over the network's precision: x and delta have elements of Precision::storage, and so
+// have the weights that w is made of.
+//
 // A specification that takes only certain inputs says so with `template <class InputShape> accepts` and names
 // them with the type `expected`.
 #pragma once
@@ -17,6 +20,7 @@
 #include <plexus/activations/activation.hpp>
 #include <plexus/core/context.hpp>
 #include <plexus/core/initializers.hpp>
+#include <plexus/core/precision.hpp>
 #include <plexus/layers/shape.hpp>
 
 #include <array>
@@ -29,29 +33,51 @@ struct parameter_spec {
   const char* name = "";
   std::array<int, 4> extents{};
   plexus::fan fan{};
-  bool is_weight = true;  // weights begin random, the others at zero
+  bool is_weight = true;  // weights begin random, the others at zero; products read them in 16 bits
 
   constexpr std::size_t size() const {
     std::size_t product = 1;
     for (const int extent : extents) product *= extent > 0 ? static_cast<std::size_t>(extent) : 1;
     return product;
   }
+  // As a matrix of weights: one row for each output.
+  constexpr int rows() const { return extents[0]; }
+  constexpr int cols() const { return static_cast<int>(size()) / extents[0]; }
 };
 
 // Tensors begin on 256-byte boundaries of the arena, which any vector access and any tensor-core load
 // accepts.
-constexpr std::size_t padded(std::size_t floats) { return (floats + 63) / 64 * 64; }
+template <class T = float>
+constexpr std::size_t padded(std::size_t elements) {
+  constexpr std::size_t boundary = 256 / sizeof(T);
+  return (elements + boundary - 1) / boundary * boundary;
+}
 
-// What a forward pass leaves: the outputs a = σ(z) and, where σ' cannot be had from them, z; both (n, out).
-struct layer_memory {
-  matrix_view<float> a;
-  matrix_view<float> z;  // data is null where z is not kept
+// A layer's parameters: its part of the arena, and its weights as products read them, which in 16 bits is its
+// part of their copies.
+template <precision_policy Precision>
+struct layer_parameters {
+  const float* arena;
+  const typename Precision::storage* weights;
+
+  // The weights at the beginning, as a matrix.
+  matrix_view<const typename Precision::storage> matrix(int rows, int cols) const {
+    return {weights, rows, cols, leading_dimension<typename Precision::storage>(cols)};
+  }
 };
 
+// What a forward pass leaves: the outputs a = σ(z) and, where σ' cannot be had from them, z; both (n, out).
+template <class Output, class Storage>
+struct basic_layer_memory {
+  matrix_view<Output> a;
+  matrix_view<Storage> z;  // data is null where z is not kept
+};
+using layer_memory = basic_layer_memory<float, float>;
+
 // Where backward puts ∂C/∂x · σ'(z of the layer before): the delta of that layer (BP2).
-template <class Derivative>
+template <class Derivative, class T = float>
 struct input_delta {
-  matrix_view<float> delta;
+  matrix_view<T> delta;
   Derivative derivative;
 };
 

@@ -20,6 +20,19 @@ struct epilogue_pass {
   }
 };
 
+// The same, over products that lie in a matrix of their own.
+template <class Epilogue>
+struct epilogue_pass_over {
+  matrix_view<const float> products;
+  Epilogue epilogue;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    for (int col = group.rank(); col < products.cols; col += group.size())
+      epilogue(row, col, products(row, col));
+  }
+};
+
 // What a product does by itself when it writes C or adds to it.
 template <class Epilogue>
 using plain_epilogue = std::conditional_t<Epilogue::accumulates, accumulate, store>;

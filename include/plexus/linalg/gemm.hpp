@@ -59,6 +59,11 @@ void native_gemm(const context& context, matrix_view<const float> a, matrix_view
   }
 }
 
+// Up to this many multiplications a loop is done before a BLAS has begun, or the threads of a tile.
+inline long long direct_multiplications(gemm_policy policy) {
+  return policy == gemm_policy::vendor ? 128 : 2048;
+}
+
 // C(i, j) = epilogue of the product's element (i, j), C being epilogue.c. The product is A·Bᵀ, A·B or Aᵀ·B;
 // shapes at `layout`. k = 0 makes every element 0. The order of C's sums is fixed: same call, same device,
 // same bits.
@@ -67,9 +72,7 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
   const auto [m, n, k] = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
   const bool by_vendor = context.policy() == gemm_policy::vendor;
   if (m == 0 || n == 0) return;
-  // Up to this many multiplications a loop is done before a BLAS has begun, or the threads of a tile.
-  const long long direct_multiplications = by_vendor ? 128 : 2048;
-  if (static_cast<long long>(m) * n * k <= direct_multiplications) {
+  if (static_cast<long long>(m) * n * k <= direct_multiplications(context.policy())) {
     kernels::direct_product<L>(context.stream(), a, b, epilogue);
   } else if (L != layout::nt && k == 1) {
     kernels::outer_product(context.stream(), kernels::as_vector(a), b.data, epilogue);

@@ -90,6 +90,7 @@ class training_run {
     const clock::time_point begin = clock::now();
     draw_order();
     net_.reset_totals();
+    skipped_before_ = skipped_steps();
     clock::time_point next_report = begin + report_interval;
     int done = 0;
     while (done < data_.size() && steps_left(result)) {
@@ -118,7 +119,14 @@ class training_run {
   epoch_record record_of(int epoch, int done, clock::time_point begin) const {
     const evaluation mean = mean_of<Network>(net_.totals(), done);
     const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
-    return {epoch, mean.loss, mean.accuracy, {}, {}, seconds, done / seconds};
+    return {epoch, mean.loss, mean.accuracy,  {},
+            {},    seconds,   done / seconds, skipped_steps() - skipped_before_};
+  }
+
+  // Of the network's life.
+  std::uint64_t skipped_steps() const {
+    if constexpr (Network::scales_loss) return net_.loss_scale().skipped;
+    return 0;
   }
 
   void finish_epoch(int epoch, int done, clock::time_point begin, history& result) {
@@ -150,6 +158,7 @@ class training_run {
     now.samples_per_second = record.samples_per_second;
     now.loss = record.loss;
     now.accuracy = record.accuracy;
+    now.skipped_steps = record.skipped_steps;
     const double left = data_.size() - done + static_cast<double>(options_.epochs - epoch) * data_.size();
     now.seconds_left = left / record.samples_per_second;
     now.validation_loss = record.validation_loss;
@@ -169,6 +178,7 @@ class training_run {
   batch_drawer batches_;
   recorded_step<Network, Loss, Optimizer> full_step_, last_step_;
   std::vector<int> order_;
+  std::uint64_t skipped_before_ = 0;  // this epoch
 };
 
 }  // namespace detail

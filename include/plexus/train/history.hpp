@@ -17,6 +17,7 @@ struct epoch_record {
   std::optional<double> validation_accuracy{};
   double seconds = 0;
   double samples_per_second = 0;
+  std::uint64_t skipped_steps = 0;  // by loss scaling, because a gradient was not finite
 };
 
 enum class stop_reason { epochs_done, error_small_enough, step_limit };

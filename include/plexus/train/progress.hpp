@@ -4,6 +4,7 @@
 #include <plexus/platform.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -20,6 +21,7 @@ struct training_progress {
   double accuracy = 0;      // fraction in [0, 1]; NaN where the data have no labels
   double seconds_left = 0;  // until the last epoch's end
   bool epoch_finished = false;
+  std::uint64_t skipped_steps = 0;          // of this epoch, by loss scaling
   std::optional<double> validation_loss{};  // at an epoch's end, where there is a validation set
   std::optional<double> validation_accuracy{};
 };

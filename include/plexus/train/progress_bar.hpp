@@ -48,6 +48,7 @@ class progress_bar {
     if (now.validation_accuracy && !std::isnan(*now.validation_accuracy)) {
       text += ", validation accuracy " + fixed(100 * *now.validation_accuracy, 2) + "%";
     }
+    if (now.skipped_steps > 0) text += ", " + std::to_string(now.skipped_steps) + " steps skipped";
     const bool over = now.epoch_finished && now.epoch == now.epochs;
     return over ? text : text + ", " + clock(now.seconds_left) + " left";
   }

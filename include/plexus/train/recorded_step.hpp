@@ -16,6 +16,7 @@ class recorded_step {
       : net_(net), loss_(loss), optimizer_(optimizer), batches_(batches), rows_(rows) {}
 
   void operator()() {
+    net_.refresh_weights();
     if (memory_version_ != net_.memory_version()) {
       graph_ = {};
       launch_all();

@@ -1,0 +1,101 @@
+// multiply(): a product in a network's precision. In FP32 it is gemm() of gemm.hpp; operands of 16 bits, and
+// FP32 rounded to TF32, are multiplied by tensor cores. Sums and epilogues are in FP32 everywhere.
+#pragma once
+
+#include <plexus/core/precision.hpp>
+#include <plexus/kernels/tensor_gemm.hpp>
+#include <plexus/linalg/gemm.hpp>
+
+namespace plexus::inline PLEXUS_ABI {
+
+namespace vendor {
+
+#if defined(PLEXUS_VENDOR_BLAS)
+
+template <class T>
+inline constexpr cudaDataType data_type = CUDA_R_32F;
+template <>
+inline constexpr cudaDataType data_type<__half> = CUDA_R_16F;
+template <>
+inline constexpr cudaDataType data_type<__nv_bfloat16> = CUDA_R_16BF;
+
+// `Plain` is store or accumulate. FP32 operands are rounded to TF32 where the device has it.
+template <layout L, class T, class Plain>
+void mixed_gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, const Plain& plain) {
+  constexpr float alpha = 1, beta = Plain::accumulates ? 1 : 0;
+  constexpr auto compute = sixteen_bit_float<T> ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
+  const matrix_view<float>& c = plain.c;
+  check(cublasGemmEx(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N,
+                     L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows,
+                     L == layout::tn ? a.rows : a.cols, &alpha, b.data, data_type<T>, b.ld, a.data,
+                     data_type<T>, a.ld, &beta, c.data, CUDA_R_32F, c.ld, compute, CUBLAS_GEMM_DEFAULT),
+        "multiplying matrices");
+}
+
+#else
+
+// Never called: no context has gemm_policy::vendor.
+template <layout L, class T, class Plain>
+void mixed_gemm(context&, matrix_view<const T>, matrix_view<const T>, const Plain&) {}
+
+#endif
+
+}  // namespace vendor
+
+// An epilogue in a pass of its own, after product(plain epilogue). A C of 16 bits has no room for the sums
+// that the epilogue is to see: they go to a matrix of their own.
+template <class Epilogue, class Product>
+void pass_epilogue_after(context& context, const Epilogue& epilogue, const Product& product) {
+  if constexpr (std::is_same_v<decltype(epilogue.c), matrix_view<float>>) {
+    product(plain_epilogue<Epilogue>{epilogue.c});
+    pass_epilogue(context, epilogue);
+  } else {
+    const int rows = epilogue.c.rows, cols = epilogue.c.cols;
+    const std::size_t size = static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols);
+    const auto sums = matrix(context.room_for_sums(size), rows, cols);
+    product(store{sums});
+    for_each_row(context.stream(), rows, epilogue_pass_over<Epilogue>{sums, epilogue});
+  }
+}
+
+// A product on tensor cores, or by the vendor.
+template <layout L, class T, class Epilogue>
+void tensor_product(context& context, matrix_view<const T> a, matrix_view<const T> b,
+                    const Epilogue& epilogue) {
+  if (context.policy() == gemm_policy::vendor) {
+    pass_epilogue_after(context, epilogue,
+                        [&](const auto& plain) { vendor::mixed_gemm<L>(context, a, b, plain); });
+  } else if constexpr (platform::on_cpu) {  // one kernel for all epilogues, as at gemm()
+    pass_epilogue_after(context, epilogue,
+                        [&](const auto& plain) { kernels::tensor_gemm<L>(context.stream(), a, b, plain); });
+  } else {
+    kernels::tensor_gemm<L>(context.stream(), a, b, epilogue);
+  }
+}
+
+// gemm() of matrices whose elements have 16 bits.
+template <layout L, sixteen_bit_float T, class Epilogue>
+void gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, Epilogue epilogue) {
+  const auto [m, n, k] = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+  if (m == 0 || n == 0) return;
+  if (static_cast<long long>(m) * n * k <= direct_multiplications(context.policy())) {
+    kernels::direct_product<L>(context.stream(), a, b, epilogue);
+  } else {
+    tensor_product<L>(context, a, b, epilogue);
+  }
+}
+
+// A product in the precision of a network, whose operands' elements are Precision::storage. Of a single row
+// TF32 makes nothing quicker.
+template <class Precision, layout L, class Epilogue>
+void multiply(context& context, matrix_view<const typename Precision::storage> a,
+              matrix_view<const typename Precision::storage> b, const Epilogue& epilogue) {
+  if constexpr (std::is_same_v<Precision, tf32> && !platform::on_cpu) {
+    const auto [m, n, k] = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+    if (m > 1 && static_cast<long long>(m) * n * k > direct_multiplications(context.policy()))
+      return tensor_product<L>(context, a, b, epilogue);
+  }
+  gemm<L>(context, a, b, epilogue);
+}
+
+}  // namespace plexus::inline PLEXUS_ABI
