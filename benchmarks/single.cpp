@@ -1,4 +1,4 @@
-// One sample at a time, through predict() and step().
+// One sample at a time, through predict() and step(), and through the network's function.
 #include "workload.hpp"
 
 #include <plexus/plexus.hpp>
@@ -48,6 +48,43 @@ void train_3_3_2(const std::string& name, int repetitions) {
   workload::report("loss", name, loss_of_step());
 }
 
+void function_infer_3_3_2(const std::string& name, int repetitions) {
+  const lecture_network net = make_lecture_network();
+  const auto f = net.function_by_value();
+  auto x = decltype(f)::input::from({0.5f, 0.9f, -0.3f});
+  workload::time_calls(name, repetitions, 5'000'000, [&] {
+    workload::keep(x);
+    auto y = f(x);
+    workload::keep(y);
+  });
+}
+
+// Forward, gradients and an update of the weights, which lie in host memory.
+void function_train_3_3_2(const std::string& name, int repetitions) {
+  lecture_network net = make_lecture_network();
+  std::vector<float> weights = px::to_host(
+      net.stream(), px::view<float>{net.parameters().front().values.data, lecture_network::layout::size});
+  const auto f = lecture_network::function_of(weights.data());
+  using function = decltype(f);
+  auto x = function::input::from({0.5f, 0.9f, -0.3f});
+  const auto y = function::output::from({0.9f, 0.1f});
+  float loss = 0;
+  const auto slope = [&](const auto& a) {
+    const auto d = function::output::from({a[0] - y[0], a[1] - y[1]});
+    loss = (d[0] * d[0] + d[1] * d[1]) / 2;
+    return d;
+  };
+  const auto step = [&] {
+    workload::keep(x);
+    f.gradient(x, slope, [&](std::size_t i, float gradient) { weights[i] -= 0.1f * gradient; });
+    workload::keep(loss);
+  };
+  step();
+  workload::report("loss", name, loss);
+  workload::time_calls(name, repetitions, 5'000'000, step);
+  workload::report("loss", name, loss);
+}
+
 void infer_784_300_10(const std::string& name, int repetitions) {
   px::network<px::input<784>, px::dense<300, px::relu>, px::dense<10>> net{px::seed{1}};
   std::array<float, 784> x;
@@ -68,5 +105,7 @@ int main(int argc, char** argv) {
   };
   run(workload::infer_3_3_2, infer_3_3_2);
   run(workload::train_3_3_2, train_3_3_2);
+  run(workload::function_infer_3_3_2, function_infer_3_3_2);
+  run(workload::function_train_3_3_2, function_train_3_3_2);
   run(workload::infer_784_300_10, infer_784_300_10);
 }

@@ -28,8 +28,11 @@ inline const mlp mlp_1024{"mlp-784-1024-1024-10", {784, 1024, 1024, 10}, 256, 0.
 
 inline const std::string infer_3_3_2 = "single-3-3-2-infer";
 inline const std::string train_3_3_2 = "single-3-3-2-train";
+inline const std::string function_infer_3_3_2 = "single-3-3-2-function-infer";
+inline const std::string function_train_3_3_2 = "single-3-3-2-function-train";
 inline const std::string infer_784_300_10 = "single-784-300-10-infer";
-inline const std::vector<std::string> singles{infer_3_3_2, train_3_3_2, infer_784_300_10};
+inline const std::vector<std::string> singles{infer_3_3_2, train_3_3_2, function_infer_3_3_2,
+                                              function_train_3_3_2, infer_784_300_10};
 
 struct arguments {
   std::string data = "/usr/share/datasets/fashion-mnist";

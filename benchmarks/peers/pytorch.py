@@ -16,7 +16,13 @@ MLPS = {  # widths, batch, rate
     "mlp-784-300-10": ([784, 300, 10], 64, 0.1),
     "mlp-784-1024-1024-10": ([784, 1024, 1024, 10], 256, 0.1),
 }
-SINGLES = ["single-3-3-2-infer", "single-3-3-2-train", "single-784-300-10-infer"]
+SINGLES = [
+    "single-3-3-2-infer",
+    "single-3-3-2-train",
+    "single-3-3-2-function-infer",  # PyTorch has but one way
+    "single-3-3-2-function-train",
+    "single-784-300-10-infer",
+]
 
 
 def read_idx(path, header):

@@ -119,5 +119,7 @@ int main(int argc, char** argv) {
   };
   run(workload::infer_3_3_2, infer_3_3_2);
   run(workload::train_3_3_2, train_3_3_2);
+  run(workload::function_infer_3_3_2, infer_3_3_2);
+  run(workload::function_train_3_3_2, train_3_3_2);
   run(workload::infer_784_300_10, infer_784_300_10);
 }
