@@ -131,6 +131,7 @@ class network_function {
         }
       }
       X dx;
+      platform::read_again();  // the weights: all layers' would not fit in registers from the way forward
       layer<L>::differentiate(weights_.get() + weights_of<L>, x.at, delta.at, dx.at,
                               offset_gradient<AddWeightGradient>{add_weight_gradient, weights_of<L>});
       return dx;

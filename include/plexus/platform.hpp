@@ -65,6 +65,14 @@ using namespace hostcuda;
 
 namespace plexus::inline PLEXUS_ABI::platform {
 
+// On a GPU, values that this thread has read are read again after this rather than kept in registers that it
+// needs for other things: the compiler moves no read across a fence.
+PLEXUS_FN inline void read_again() {
+#if defined(__CUDA_ARCH__)
+  __threadfence_block();
+#endif
+}
+
 // Whether the architecture compiled for multiplies bfloat16 and tf32 on tensor cores, as all since sm_80 do.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 inline constexpr bool has_bf16_and_tf32_mma = false;

@@ -25,6 +25,47 @@ void multiply_on_tensor_cores(const px::context& on, px::matrix_view<const T> a,
   px::kernels::tensor_gemm<L>(on.stream(), a, a, px::store{c});
 }
 
+// What a user's own kernels make of a network's function: one thread a sample.
+template <class Function>
+__global__ void evaluate_function(Function f, const typename Function::input* x,
+                                  typename Function::output* y) {
+  y[threadIdx.x] = f(x[threadIdx.x]);
+}
+
+template <class Function>
+__global__ void differentiate_function(Function f, typename Function::input* x,
+                                       const typename Function::output* dy) {
+  x[threadIdx.x] = f.gradient(x[threadIdx.x], dy[threadIdx.x]);
+}
+
+template <class Function>
+__global__ void train_function(Function f, const typename Function::input* x,
+                               const typename Function::output* y, float* dw) {
+  const auto slope = [&](typename Function::output a) {
+    for (int j = 0; j < a.size; ++j) a[j] -= y[threadIdx.x][j];
+    return a;
+  };
+  f.gradient(x[threadIdx.x], slope, [&](std::size_t i, float gradient) { atomicAdd(dw + i, gradient); });
+}
+
+template <class Function>
+void use_in_kernels(const px::context& on, const Function& f) {
+  const auto launch = [&](auto kernel, auto... arguments) {
+    px::launch("using a function", on.stream(), {dim3(1), dim3(128)}, kernel, f, arguments...);
+  };
+  typename Function::input* x = nullptr;
+  typename Function::output* y = nullptr;
+  launch(evaluate_function<Function>, x, y);
+  launch(differentiate_function<Function>, x, y);
+  launch(train_function<Function>, x, y, static_cast<float*>(nullptr));
+}
+
+template <class Network>
+void use_as_function(const px::context& on, const Network& net) {
+  use_in_kernels(on, net.function());
+  use_in_kernels(on, net.function_by_value());
+}
+
 int main() {
   // An activation whose derivative comes from its output, with bias; momentum.
   train(px::network<px::input<3>, px::dense<3, px::sigmoid>, px::dense<2>>{}, px::softmax_cross_entropy{},
@@ -45,4 +86,9 @@ int main() {
   multiply_on_tensor_cores<px::layout::nn, __nv_bfloat16>(on, {}, {});
   multiply_on_tensor_cores<px::layout::nt, float>(on, {}, {});
   multiply_on_tensor_cores<px::layout::tn, float>(on, {}, {});
+
+  use_as_function(on, px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>,
+                                  px::dense<2, px::sigmoid, px::no_bias>>{});
+  use_as_function(
+      on, px::network<px::input<16>, px::dense<16, px::tanh>, px::dense<16, px::tanh>, px::dense<1>>{});
 }
