@@ -2,6 +2,7 @@
 //
 // To add one, write a function that launches the kernel for a given k, and its line in `cases`.
 #include <plexus/core/buffer.hpp>
+#include <plexus/kernels/tensor_gemm.hpp>
 #include <plexus/linalg/gemm.hpp>
 
 #include <cstdio>
@@ -42,6 +43,12 @@ void tiled(const px::context& on, int k) {
   px::kernels::launch_gemm<L, Tile>(on.stream(), p.a, p.b, px::store{p.c});
 }
 
+template <px::layout L, class T, class Tile>
+void tensor(const px::context& on, int k) {
+  const product<L, T> p(512, 512, k);
+  px::kernels::launch_tensor_gemm<L, Tile>(on.stream(), p.a, p.b, px::store{p.c});
+}
+
 struct profiled {
   const char* name;
   const char* arithmetic;  // fp32, or fp16 for tensor cores: whose peak bounds it
@@ -50,6 +57,7 @@ struct profiled {
 
 using px::layout;
 using px::kernels::large_gemm_tile, px::kernels::small_gemm_tile;
+using px::kernels::large_tensor_tile, px::kernels::small_tensor_tile;
 
 constexpr profiled cases[] = {
     {"gemm-large-nt", "fp32", tiled<layout::nt, large_gemm_tile>},
@@ -58,6 +66,15 @@ constexpr profiled cases[] = {
     {"gemm-small-nt", "fp32", tiled<layout::nt, small_gemm_tile>},
     {"gemm-small-nn", "fp32", tiled<layout::nn, small_gemm_tile>},
     {"gemm-small-tn", "fp32", tiled<layout::tn, small_gemm_tile>},
+    // A ma of 16 bits is a WMMA 16×16×16, twice an m16n8k16; one of TF32 a WMMA 16×16×8.
+    {"tensor-fp16-large-nt", "fp16", tensor<layout::nt, __half, large_tensor_tile>},
+    {"tensor-fp16-large-nn", "fp16", tensor<layout::nn, __half, large_tensor_tile>},
+    {"tensor-fp16-large-tn", "fp16", tensor<layout::tn, __half, large_tensor_tile>},
+    {"tensor-fp16-small-nt", "fp16", tensor<layout::nt, __half, small_tensor_tile>},
+    {"tensor-bf16-large-nt", "fp16", tensor<layout::nt, __nv_bfloat16, large_tensor_tile>},
+    {"tensor-tf32-large-nt", "fp16", tensor<layout::nt, float, large_tensor_tile>},
+    {"tensor-tf32-large-nn", "fp16", tensor<layout::nn, float, large_tensor_tile>},
+    {"tensor-tf32-large-tn", "fp16", tensor<layout::tn, float, large_tensor_tile>},
 };
 
 }  // namespace

@@ -255,7 +255,7 @@ __global__ void __launch_bounds__(32)
   using element = typename A::element;
   alignas(32) __shared__ element shared_a[A::size];
   alignas(32) __shared__ element shared_b[B::size];
-  alignas(32) __shared__ float slab[16 * kernels::slab_ld<kernels::small_tensor_tile>];
+  alignas(32) __shared__ float slabs[kernels::epilogue_slabs<kernels::small_tensor_tile>::size];
   kernels::matrix_loader<A, 32>(a, 0).copy(shared_a);
   kernels::matrix_loader<B, 32>(b, 0).copy(shared_b);
   __pipeline_commit();
@@ -263,7 +263,7 @@ __global__ void __launch_bounds__(32)
   __syncwarp();
   kernels::cuda_core_sums<kernels::small_tensor_tile, A, B> sums;
   sums.multiply_add(shared_a, shared_b);
-  kernels::finish<kernels::small_tensor_tile>(sums, slab, 0, 0, epilogue);
+  kernels::finish<kernels::small_tensor_tile>(sums, slabs, 0, 0, epilogue);
 }
 
 template <layout L, class T>

@@ -258,25 +258,32 @@ using tensor_sums =
     std::conditional_t<platform::has_bf16_and_tf32_mma || std::is_same_v<typename A::element, __half>,
                        wmma_sums<Tile, A, B>, cuda_core_sums<Tile, A, B>>;
 
-// Hands the elements of a warp's sums that lie inside C to the epilogue, 16 rows at a time, which `slab`, the
-// warp's own, holds meanwhile. Rows 8 banks apart let WMMA store without conflicts.
+// Two buffers of 16 rows, a warp's own, through which its sums go to the epilogue. Rows 8 banks apart let
+// WMMA store without conflicts.
 template <class Tile>
-inline constexpr int slab_ld = Tile::warp_n + 8;
+struct epilogue_slabs {
+  static constexpr int ld = Tile::warp_n + 8;
+  static constexpr int slab = 16 * ld;
+  static constexpr int size = 2 * slab;
+};
 
+// Hands the elements of a warp's sums that lie inside C to the epilogue.
 template <class Tile, class Sums, class Epilogue>
-__device__ void finish(const Sums& sums, float* slab, int first_row, int first_col,
+__device__ void finish(const Sums& sums, float* slabs, int first_row, int first_col,
                        const Epilogue& epilogue) {
+  using at = epilogue_slabs<Tile>;
   PLEXUS_UNROLL
   for (int strip = 0; strip < Tile::warp_m / 16; ++strip) {
-    sums.store(strip, slab, unsigned{slab_ld<Tile>});
+    float* const slab = slabs + strip % 2 * at::slab;
+    sums.store(strip, slab, unsigned{at::ld});
+    // One barrier a strip is enough: who overwrites a slab has passed the barrier of the other one.
     __syncwarp();
     for (int i = static_cast<int>(threadIdx.x % 32); i < 16 * Tile::warp_n; i += 32) {
-      const int row = i / Tile::warp_n, col = i % Tile::warp_n;
-      const int row_of_c = first_row + 16 * strip + row, col_of_c = first_col + col;
-      if (row_of_c < epilogue.c.rows && col_of_c < epilogue.c.cols)
-        epilogue(row_of_c, col_of_c, slab[row * slab_ld<Tile> + col]);
+      const int row = first_row + 16 * strip + i / Tile::warp_n;
+      const int col = first_col + i % Tile::warp_n;
+      if (row < epilogue.c.rows && col < epilogue.c.cols)
+        epilogue(row, col, slab[i / Tile::warp_n * at::ld + i % Tile::warp_n]);
     }
-    __syncwarp();
   }
 }
 
@@ -329,8 +336,8 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
   }
 
   __syncthreads();  // the slabs lie where the pieces lay
-  auto* const slab = reinterpret_cast<float*>(shared) + warp * 16 * slab_ld<Tile>;
-  finish<Tile>(sums, slab, first_row + warp_row, first_col + warp_col, epilogue);
+  auto* const slabs = reinterpret_cast<float*>(shared) + warp * epilogue_slabs<Tile>::size;
+  finish<Tile>(sums, slabs, first_row + warp_row, first_col + warp_col, epilogue);
 }
 
 template <layout L, class Tile, class T, class Epilogue>
@@ -342,7 +349,7 @@ void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view
   using loader_b =
       matrix_loader<staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>, at::threads>;
   constexpr int shared_bytes = tensor_shared_bytes<Tile, loader_a, loader_b>;
-  static_assert(at::warps * 16 * slab_ld<Tile> * int{sizeof(float)} <= shared_bytes,
+  static_assert(at::warps * epilogue_slabs<Tile>::size * int{sizeof(float)} <= shared_bytes,
                 "the epilogue's slabs must fit where the operands lay");
   const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows, Tile::block_m)) *
                       static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
