@@ -57,7 +57,7 @@ struct profiled {
 
 using px::layout;
 using px::kernels::large_gemm_tile, px::kernels::small_gemm_tile;
-using px::kernels::large_tensor_tile, px::kernels::small_tensor_tile;
+using px::kernels::large_tensor_tile, px::kernels::small_tensor_tile, px::kernels::wmma_tile;
 
 constexpr profiled cases[] = {
     {"gemm-large-nt", "fp32", tiled<layout::nt, large_gemm_tile>},
@@ -66,11 +66,14 @@ constexpr profiled cases[] = {
     {"gemm-small-nt", "fp32", tiled<layout::nt, small_gemm_tile>},
     {"gemm-small-nn", "fp32", tiled<layout::nn, small_gemm_tile>},
     {"gemm-small-tn", "fp32", tiled<layout::tn, small_gemm_tile>},
-    // A ma of 16 bits is a WMMA 16×16×16, twice an m16n8k16; one of TF32 a WMMA 16×16×8.
+    // Tensor instructions: m16n8k16, TF32 m16n8k8; by WMMA 16×16×16, which is two of the first.
     {"tensor-fp16-large-nt", "fp16", tensor<layout::nt, __half, large_tensor_tile>},
     {"tensor-fp16-large-nn", "fp16", tensor<layout::nn, __half, large_tensor_tile>},
     {"tensor-fp16-large-tn", "fp16", tensor<layout::tn, __half, large_tensor_tile>},
     {"tensor-fp16-small-nt", "fp16", tensor<layout::nt, __half, small_tensor_tile>},
+    {"wmma-fp16-large-nt", "fp16", tensor<layout::nt, __half, wmma_tile<large_tensor_tile>>},
+    {"wmma-fp16-large-nn", "fp16", tensor<layout::nn, __half, wmma_tile<large_tensor_tile>>},
+    {"wmma-fp16-large-tn", "fp16", tensor<layout::tn, __half, wmma_tile<large_tensor_tile>>},
     {"tensor-bf16-large-nt", "fp16", tensor<layout::nt, __nv_bfloat16, large_tensor_tile>},
     {"tensor-tf32-large-nt", "fp16", tensor<layout::nt, float, large_tensor_tile>},
     {"tensor-tf32-large-nn", "fp16", tensor<layout::nn, float, large_tensor_tile>},

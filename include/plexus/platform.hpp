@@ -48,11 +48,14 @@ using namespace hostcuda;
 #define PLEXUS_FN __host__ __device__
 
 // Stands before a short loop of constant length that a kernel needs laid out flat: arrays indexed by it then
-// live in registers. A CPU's compiler vectorises the loop as it is, which is quicker to compile and to run.
+// live in registers. A CPU's compiler vectorises the loop as it is, which is quicker to compile and to run. The
+// opposite keeps code short that is seldom run.
 #if defined(__CUDA_ARCH__)
 #define PLEXUS_UNROLL _Pragma("unroll")
+#define PLEXUS_NO_UNROLL _Pragma("unroll 1")
 #else
 #define PLEXUS_UNROLL
+#define PLEXUS_NO_UNROLL
 #endif
 
 // Stands before a PLEXUS_FN that calls a function of its caller's. That one may be the host's alone or the

@@ -73,8 +73,8 @@ struct product {
   double tolerance() const { return 1e-6 * std::sqrt(std::max(size.k, 1)); }
 };
 
-enum class tile { small, large, chosen };
-constexpr tile tiles[] = {tile::small, tile::large, tile::chosen};
+enum class tile { small, large, by_wmma, chosen };
+constexpr tile tiles[] = {tile::small, tile::large, tile::by_wmma, tile::chosen};
 constexpr layout layouts[] = {layout::nt, layout::nn, layout::tn};
 
 template <layout L, class T, class Epilogue>
@@ -85,6 +85,9 @@ void multiply(const plexus::context& on, tile by, const product<L, T>& p, const 
       return kernels::launch_tensor_gemm<L, kernels::small_tensor_tile>(on.stream(), a, b, epilogue);
     case tile::large:
       return kernels::launch_tensor_gemm<L, kernels::large_tensor_tile>(on.stream(), a, b, epilogue);
+    case tile::by_wmma:
+      using wmma_tile = kernels::wmma_tile<kernels::small_tensor_tile>;
+      return kernels::launch_tensor_gemm<L, wmma_tile>(on.stream(), a, b, epilogue);
     case tile::chosen:
       return kernels::tensor_gemm<L>(on.stream(), a, b, epilogue);
   }
@@ -158,7 +161,7 @@ void require_random_products(int count, int largest) {
     const placement where[] = {random_placement(random, l == layout::tn ? of.m : of.k),
                                random_placement(random, l == layout::nt ? of.k : of.n),
                                random_placement(random, of.n)};
-    require_product<T>(on, random, l, tiles[random() % 3], of, where);
+    require_product<T>(on, random, l, tiles[random() % 4], of, where);
   }
 }
 
@@ -230,7 +233,7 @@ TEMPLATE_TEST_CASE("tensor_gemm: 16-bit results are the sums in FP32, rounded on
                  [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
 }
 
-TEST_CASE("tensor_gemm: two runs give the same bits, and the tile does not change them") {
+TEST_CASE("tensor_gemm: two runs give the same bits, and neither tile nor instruction changes them") {
   const plexus::context on;
   generator random(26);
   const product<layout::nn, __half> p(random, {132, 136, 200}, {}, {});
@@ -242,6 +245,7 @@ TEST_CASE("tensor_gemm: two runs give the same bits, and the tile does not chang
   };
   REQUIRE(bits_of(tile::large) == bits_of(tile::large));
   REQUIRE(bits_of(tile::large) == bits_of(tile::small));
+  REQUIRE(bits_of(tile::large) == bits_of(tile::by_wmma));
 }
 
 namespace {
@@ -256,8 +260,8 @@ __global__ void __launch_bounds__(32)
   alignas(32) __shared__ element shared_a[A::size];
   alignas(32) __shared__ element shared_b[B::size];
   alignas(32) __shared__ float slabs[kernels::epilogue_slabs<kernels::small_tensor_tile>::size];
-  kernels::matrix_loader<A, 32>(a, 0).copy(shared_a);
-  kernels::matrix_loader<B, 32>(b, 0).copy(shared_b);
+  kernels::matrix_loader<A, 32>(a, 0).copy(shared_a, 0);
+  kernels::matrix_loader<B, 32>(b, 0).copy(shared_b, 0);
   __pipeline_commit();
   __pipeline_wait_prior(0);
   __syncwarp();

@@ -10,6 +10,7 @@
 #include <plexus/core/launch.hpp>
 #include <plexus/core/view.hpp>
 #include <plexus/kernels/gemm.hpp>
+#include <plexus/kernels/mma_instructions.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -39,12 +40,18 @@ struct large_tensor_tile {
   static constexpr int warp_m = 64, warp_n = 64;
   static constexpr int stages = 3;
   static constexpr int resident_blocks = 2;  // blocks that a multiprocessor's registers must hold
+  static constexpr bool by_wmma = false;     // on all architectures, as those before sm_80 do
 };
 struct small_tensor_tile {
   static constexpr int block_m = 64, block_n = 64;
   static constexpr int warp_m = 32, warp_n = 32;
   static constexpr int stages = 3;
   static constexpr int resident_blocks = 4;
+  static constexpr bool by_wmma = false;
+};
+template <class Tile>
+struct wmma_tile : Tile {
+  static constexpr bool by_wmma = true;
 };
 
 template <class Tile>
@@ -103,44 +110,41 @@ class matrix_loader {
   using staged = Staged;
   using source = matrix_view<const element>;
 
-  // Begins at `first` of the extent and at depth 0.
-  __device__ matrix_loader(const source& operand, int first) {
-    const int row = first_row();
-    const int col = static_cast<int>(threadIdx.x) % lanes * packet_size;
-    const int origin_row = Staged::depth_is_contiguous ? first : 0;
-    const int origin_col = Staged::depth_is_contiguous ? 0 : first;
-    rows_left_ = operand.rows - origin_row - row;
-    cols_left_ = operand.cols - origin_col - col;
-    step_ =
-        Staged::depth_is_contiguous ? Staged::depth : Staged::depth * static_cast<std::ptrdiff_t>(operand.ld);
-    aligned_ = reinterpret_cast<std::uintptr_t>(operand.data) % 16 == 0 && operand.ld % packet_size == 0;
-    to_ = Staged::position(row, col);
+  // Begins at `first` of the extent.
+  __device__ matrix_loader(const source& operand, int first)
+      : operand_(operand),
+        row_(first_row() + (Staged::depth_is_contiguous ? first : 0)),
+        col_(first_col() + (Staged::depth_is_contiguous ? 0 : first)),
+        to_(Staged::position(first_row(), first_col())) {
+    const bool aligned =
+        reinterpret_cast<std::uintptr_t>(operand.data) % 16 == 0 && operand.ld % packet_size == 0;
+    if constexpr (Staged::depth_is_contiguous) {
+      last_whole_ = aligned ? operand.cols - packet_size - col_ : -1;
+    } else {
+      const bool inside = col_ + packet_size <= operand.cols;
+      last_whole_ = aligned && inside ? operand.rows - 1 - (packets - 1) * row_step - row_ : -1;
+    }
     PLEXUS_UNROLL
     for (int i = 0; i < packets; ++i) {
-      int from = origin_row + row + i * row_step;
+      int row = row_ + i * row_step;
       // What lies beyond the extent is multiplied into elements that C does not have: any row will do.
-      if (Staged::depth_is_contiguous && from >= operand.rows) from = operand.rows - 1;
-      from_[i] = operand.row(from) + origin_col + col;
+      if (Staged::depth_is_contiguous && row >= operand.rows) row = operand.rows - 1;
+      from_[i] = operand.row(row) + col_;
     }
   }
 
-  // Begins to copy the next piece; zeros where it overhangs the operand.
-  __device__ void copy(element* stage) {
-    const bool rows_inside = Staged::depth_is_contiguous || (packets - 1) * row_step < rows_left_;
-    if (aligned_ && rows_inside && packet_size <= cols_left_) {
+  // Begins to copy the piece at `depth`, the one after that of the last call; zeros where it overhangs the
+  // depth.
+  __device__ void copy(element* stage, int depth) {
+    if (depth <= last_whole_) {
       PLEXUS_UNROLL
       for (int i = 0; i < packets; ++i) __pipeline_memcpy_async(packet_of(stage, i), from_[i], 16);
     } else {
-      PLEXUS_UNROLL
-      for (int i = 0; i < packets; ++i) {
-        const int inside = i * row_step < rows_left_ ? cols_left_ : 0;
-        for (int v = 0; v < packet_size; ++v)
-          packet_of(stage, i)[v] = v < inside ? from_[i][v] : element(0.0f);
-      }
+      copy_elements(stage, depth);
     }
     PLEXUS_UNROLL
-    for (int i = 0; i < packets; ++i) from_[i] += step_;
-    (Staged::depth_is_contiguous ? cols_left_ : rows_left_) -= Staged::depth;
+    for (const element*& from : from_)
+      from += Staged::depth * static_cast<std::ptrdiff_t>(Staged::depth_is_contiguous ? 1 : operand_.ld);
   }
 
  private:
@@ -149,15 +153,28 @@ class matrix_loader {
     const int row = static_cast<int>(threadIdx.x) / lanes;
     return lanes == 4 ? row / 8 * 8 + row % 8 / 2 + row % 2 * 4 : row;
   }
+  __device__ static int first_col() { return static_cast<int>(threadIdx.x) % lanes * packet_size; }
+
   __device__ element* packet_of(element* stage, int i) const {
     return stage + to_ + Staged::position(i * row_step, 0);
   }
 
+  // What packets do not bring: edges, and operands that are not aligned.
+  __device__ void copy_elements(element* stage, int depth) const {
+    PLEXUS_NO_UNROLL
+    for (int i = 0; i < packets * packet_size; ++i) {
+      const int row = row_ + i / packet_size * row_step + (Staged::depth_is_contiguous ? 0 : depth);
+      const int col = col_ + i % packet_size + (Staged::depth_is_contiguous ? depth : 0);
+      const bool inside = row < operand_.rows && col < operand_.cols;
+      packet_of(stage, i / packet_size)[i % packet_size] = inside ? operand_(row, col) : element(0.0f);
+    }
+  }
+
+  source operand_;
+  int row_, col_;                 // of the thread's first packet of the first piece
+  int to_;                        // where it goes in a stage
+  int last_whole_;                // the last depth whose pieces give the thread whole packets
   const element* from_[packets];  // the thread's packets of the next piece
-  std::ptrdiff_t step_;
-  int rows_left_, cols_left_;  // from the first of them to the operand's end
-  int to_;
-  bool aligned_;
 };
 
 // A warp's part of C in fragments of tensor cores.
@@ -219,6 +236,97 @@ class wmma_sums {
   wmma::fragment<wmma::accumulator, 16, 16, k, float> sums_[Tile::warp_m / 16][Tile::warp_n / 16];
 };
 
+// The same by the instructions that WMMA is made of, since sm_80. They read shared memory by ldmatrix,
+// whatever the element type: for bfloat16 and TF32 the compiler does not see that WMMA's pointers are shared
+// memory.
+template <class Tile, class A, class B>
+class mma_sums {
+  using element = typename A::element;
+  static constexpr int k = tensor_element<element>::k;
+
+ public:
+  __device__ void multiply_add(const element* a, const element* b) {
+    a += first_of<A, true>();
+    b += first_of<B, false>();
+    PLEXUS_UNROLL
+    for (int depth = 0; depth < A::depth; depth += k) {
+      unsigned part_a[Tile::warp_m / 16][4];
+      unsigned part_b[Tile::warp_n / 16][4];
+      PLEXUS_UNROLL
+      for (int i = 0; i < Tile::warp_m / 16; ++i) load<A, true>(part_a[i], a + A::position_at(16 * i, depth));
+      PLEXUS_UNROLL
+      for (int j = 0; j < Tile::warp_n / 16; ++j)
+        load<B, false>(part_b[j], b + B::position_at(16 * j, depth));
+      PLEXUS_UNROLL
+      for (int i = 0; i < Tile::warp_m / 16; ++i) {
+        PLEXUS_UNROLL
+        for (int j = 0; j < Tile::warp_n / 8; ++j) {
+          kernels::multiply_add<element>(sums_[i][j], part_a[i], part_b[j / 2][j % 2 * 2],
+                                         part_b[j / 2][j % 2 * 2 + 1]);
+        }
+      }
+    }
+  }
+
+  __device__ void store(int strip, float* to, unsigned ld) const {
+    to += lane() / 4 * static_cast<int>(ld) + lane() % 4 * 2;
+    PLEXUS_UNROLL
+    for (int j = 0; j < Tile::warp_n / 8; ++j) {
+      const unsigned(&sums)[4] = sums_[strip][j];
+      *reinterpret_cast<float2*>(to + 8 * j) = {__uint_as_float(sums[0]), __uint_as_float(sums[1])};
+      *reinterpret_cast<float2*>(to + 8 * ld + 8 * j) = {__uint_as_float(sums[2]), __uint_as_float(sums[3])};
+    }
+  }
+
+ private:
+  // ldmatrix transposes 16-bit elements only.
+  template <class Staged>
+  static constexpr bool by_matrices = Staged::depth_is_contiguous || sizeof(element) == 2;
+
+  // A fragment, 16 of the extent × k, consists of four parts, numbered along the extent first in A and along
+  // k first in B.
+  template <bool ExtentFirst>
+  __device__ static constexpr int upper_extent(int part) {
+    return ExtentFirst ? part % 2 : part / 2;
+  }
+  template <bool ExtentFirst>
+  __device__ static constexpr int upper_depth(int part) {
+    return ExtentFirst ? part / 2 : part % 2;
+  }
+
+  // What of a fragment a lane reads, or the first of that.
+  template <class Staged, bool ExtentFirst>
+  __device__ static int first_of() {
+    if constexpr (by_matrices<Staged>) {
+      const int extent = upper_extent<ExtentFirst>(lane() / 8), depth = upper_depth<ExtentFirst>(lane() / 8);
+      return Staged::depth_is_contiguous ? Staged::position(lane() % 8 + 8 * extent, k / 2 * depth)
+                                         : Staged::position(lane() % 8 + 8 * depth, 8 * extent);
+    } else {
+      return Staged::position(lane() % 4, lane() / 4);
+    }
+  }
+
+  template <class Staged, bool ExtentFirst>
+  __device__ static void load(unsigned (&parts)[4], const element* from) {
+    if constexpr (by_matrices<Staged>) {
+      load_matrices<!Staged::depth_is_contiguous>(parts, from);
+    } else {
+      PLEXUS_UNROLL
+      for (int i = 0; i < 4; ++i)
+        parts[i] = __float_as_uint(
+            from[Staged::position(4 * upper_depth<ExtentFirst>(i), 8 * upper_extent<ExtentFirst>(i))]);
+    }
+    if constexpr (std::is_same_v<element, float>) {
+      PLEXUS_UNROLL
+      for (unsigned& part : parts) round_to_tf32<element>(part);
+    }
+  }
+
+  __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
+
+  unsigned sums_[Tile::warp_m / 16][Tile::warp_n / 8][4] = {};  // the bits of floats
+};
+
 // The same on CUDA cores, for architectures whose tensor cores do not know the element type. A lane has every
 // 32nd column.
 template <class Tile, class A, class B>
@@ -253,10 +361,14 @@ class cuda_core_sums {
   float sums_[Tile::warp_m][Tile::warp_n / 32] = {};
 };
 
+template <class T>
+inline constexpr bool has_tensor_cores_for = platform::has_bf16_and_tf32_mma || std::is_same_v<T, __half>;
+inline constexpr bool has_mma_instructions = platform::has_bf16_and_tf32_mma && !platform::on_cpu;
+
 template <class Tile, class A, class B>
-using tensor_sums =
-    std::conditional_t<platform::has_bf16_and_tf32_mma || std::is_same_v<typename A::element, __half>,
-                       wmma_sums<Tile, A, B>, cuda_core_sums<Tile, A, B>>;
+using tensor_sums = std::conditional_t<
+    !has_tensor_cores_for<typename A::element>, cuda_core_sums<Tile, A, B>,
+    std::conditional_t<has_mma_instructions && !Tile::by_wmma, mma_sums<Tile, A, B>, wmma_sums<Tile, A, B>>>;
 
 // Two buffers of 16 rows, a warp's own, through which its sums go to the epilogue. Rows 8 banks apart let
 // WMMA store without conflicts.
@@ -310,26 +422,25 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
 
   LoaderA loader_a(a, first_row);
   LoaderB loader_b(b, first_col);
-  int left_to_copy = k;
-  const auto copy = [&](int stage) {
-    if (left_to_copy > 0) {
-      loader_a.copy(shared_a + stage * staged_a::stage);
-      loader_b.copy(shared_b + stage * staged_b::stage);
-      left_to_copy -= staged_a::depth;
+  const auto copy = [&](int stage, int depth) {
+    if (depth < k) {
+      loader_a.copy(shared_a + stage * staged_a::stage, depth);
+      loader_b.copy(shared_b + stage * staged_b::stage, depth);
     }
     __pipeline_commit();  // an empty batch as well: waiting counts batches
   };
-  for (int stage = 0; stage < Tile::stages - 1; ++stage) copy(stage);
+  constexpr int ahead = Tile::stages - 1;
+  for (int stage = 0; stage < ahead; ++stage) copy(stage, stage * staged_a::depth);
 
   tensor_sums<Tile, staged_a, staged_b> sums;
   const auto* const part_a = shared_a + staged_a::position_at(warp_row, 0);
   const auto* const part_b = shared_b + staged_b::position_at(warp_col, 0);
-  int stage = 0, free_stage = Tile::stages - 1;
+  int stage = 0, free_stage = ahead;
   for (int depth = 0; depth < k; depth += staged_a::depth) {
     // The present piece has arrived, and all warps have done with the one before: its stage is free.
-    __pipeline_wait_prior(Tile::stages - 2);
+    __pipeline_wait_prior(ahead - 1);
     __syncthreads();
-    copy(free_stage);
+    copy(free_stage, depth + ahead * staged_a::depth);
     sums.multiply_add(part_a + stage * staged_a::stage, part_b + stage * staged_b::stage);
     free_stage = stage;
     stage = stage + 1 < Tile::stages ? stage + 1 : 0;
