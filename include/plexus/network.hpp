@@ -347,12 +347,6 @@ class basic_network {
   static constexpr bool low_precision = !std::is_same_v<storage, float>;
   using copies = detail::copies_layout<layers, storage>;
 
-  // The derivative of an output without activation, where the deltas are scaled.
-  struct reciprocal_scale {
-    const float* scale;
-    PLEXUS_FN float operator()(int, int) const { return 1 / *scale; }
-  };
-
   static constexpr int inference_rows =
       256;  // a batch of predict: large enough for GEMM, small enough for caches
 

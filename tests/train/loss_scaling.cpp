@@ -10,10 +10,10 @@ namespace px = plexus;
 
 namespace {
 
-using half = px::mixed<px::fp16>;
+using in_fp16 = px::mixed<px::fp16>;
 template <class Precision>
 using regression = px::network<Precision, px::input<5>, px::dense<7, px::tanh>, px::dense<3>>;
-using classifier = px::network<half, px::input<6>, px::dense<17, px::relu>, px::dense<4>>;
+using classifier = px::network<in_fp16, px::input<6>, px::dense<17, px::relu>, px::dense<4>>;
 
 constexpr px::sgd optimizer{.rate = 0.1f, .momentum = 0.9f};
 
@@ -21,7 +21,7 @@ template <class Network>
 concept has_loss_scale = requires(Network& net) {
   net.loss_scale();
 };
-static_assert(has_loss_scale<regression<half>>);
+static_assert(has_loss_scale<regression<in_fp16>>);
 static_assert(!has_loss_scale<regression<px::mixed<px::bf16>>>);
 static_assert(!has_loss_scale<regression<px::fp32>>);
 
@@ -43,7 +43,7 @@ std::vector<std::vector<float>> state_of(Network& net) {
 // Outputs 10⁻⁶ away from their targets, on a batch of 64: deltas below 2⁻²⁵, which FP16 rounds to zero.
 TEST_CASE("Gradients too small for FP16 survive by the loss scale alone", "[train]") {
   px::dataset data = support::random_targets(64, 5, 3);
-  regression<half> net{px::seed{1}};
+  regression<in_fp16> net{px::seed{1}};
   data.targets = net.predict(data.inputs, 64);
   for (std::size_t i = 0; i < data.targets.size(); ++i) data.targets[i] += i % 2 == 0 ? 1e-6f : -5e-7f;
   const auto gradient_with = [&](float scale) {
@@ -63,7 +63,7 @@ TEST_CASE("Gradients too small for FP16 survive by the loss scale alone", "[trai
 
 TEST_CASE("A step that overflows changes nothing but the scale, until one fits", "[train]") {
   const px::dataset data = support::random_targets(4, 5, 3);
-  regression<half> net{px::seed{1}};
+  regression<in_fp16> net{px::seed{1}};
   net.set_loss_scaling({.initial = 0x1p22f, .backoff = 0.25f});
   net.reserve_optimizer_state();
   const auto before = state_of(net);
@@ -92,7 +92,7 @@ TEST_CASE("A step that overflows changes nothing but the scale, until one fits",
 
 TEST_CASE("The scale grows after so many good steps in succession", "[train]") {
   const px::dataset data = support::random_targets(4, 5, 3);
-  regression<half> net{px::seed{1}};
+  regression<in_fp16> net{px::seed{1}};
   net.set_loss_scaling({.initial = 8, .growth = 4, .growth_interval = 3});
   std::vector<float> scales;
   for (int i = 0; i < 7; ++i) {
@@ -108,7 +108,7 @@ TEST_CASE("The scale grows after so many good steps in succession", "[train]") {
 TEST_CASE("The scale does not show in the result", "[train]") {
   const px::dataset data = support::random_targets(4, 5, 3);
   const auto trained = [&](float scale) {
-    regression<half> net{px::seed{1}};
+    regression<in_fp16> net{px::seed{1}};
     net.set_loss_scaling({.initial = scale});
     for (int i = 0; i < 5; ++i) step(net, data);
     return support::parameter_values(net);
@@ -170,7 +170,7 @@ TEST_CASE("Weights are exchanged between precisions", "[train]") {
   const support::temporary_folder folder;
   const std::vector<float> x = support::random_values(5 * 4);
   regression<px::fp32> exact{px::seed{1}};
-  regression<half> net{px::seed{2}};
+  regression<in_fp16> net{px::seed{2}};
   net.predict(x, 4);  // its copies are made
   px::save(exact, folder / "weights");
   px::load(net, folder / "weights");
@@ -182,7 +182,7 @@ TEST_CASE("Weights are exchanged between precisions", "[train]") {
 TEST_CASE("A forward pass that overflows is an error, as in FP32", "[train]") {
   px::dataset data = support::random_targets(8, 5, 3);
   for (float& x : data.inputs) x *= 1e6f;  // infinite in FP16
-  regression<half> net{px::seed{1}};
+  regression<in_fp16> net{px::seed{1}};
   CHECK_THROWS_WITH(px::fit(net, data, px::quadratic{}, optimizer, {.epochs = 1, .batch = 4}),
                     Catch::Matchers::ContainsSubstring("no longer finite"));
 }

@@ -50,6 +50,12 @@ struct loss_scaler {
   int overflow = 0;  // whether the last backward pass left a gradient that is not finite
 };
 
+// The derivative that takes the scale out of the input's gradient.
+struct reciprocal_scale {
+  const float* scale;
+  PLEXUS_FN float operator()(int, int) const { return 1 / *scale; }
+};
+
 // The gradients of the parameters, and whether one of them is not finite, row by row of `Rows`.
 template <class Rows>
 struct unscale_rows {
