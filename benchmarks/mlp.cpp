@@ -8,14 +8,17 @@ namespace px = plexus;
 
 namespace {
 
+px::dataset load(const std::string& folder, const std::string& set) {
+  return px::load_idx(folder + "/" + set + "-images-idx3-ubyte.gz",
+                      folder + "/" + set + "-labels-idx1-ubyte.gz");
+}
+
 template <class Network>
-void run(const workload::mlp& work, const workload::arguments& arguments) {
+void train(const workload::mlp& work, const workload::arguments& arguments) {
   if (!arguments.wants(work.name)) return;
-  const std::string& folder = arguments.data;
-  const auto data =
-      px::load_idx(folder + "/train-images-idx3-ubyte.gz", folder + "/train-labels-idx1-ubyte.gz");
-  const auto test =
-      px::load_idx(folder + "/t10k-images-idx3-ubyte.gz", folder + "/t10k-labels-idx1-ubyte.gz");
+  const auto data = load(arguments.data, "train");
+  const auto test = load(arguments.data, "t10k");
+  workload::report("operations", work.name, work.training_operations(data.size()));
   Network net{px::seed{1}};
   const px::softmax_cross_entropy loss;
   workload::stopwatch watch;
@@ -31,10 +34,29 @@ void run(const workload::mlp& work, const workload::arguments& arguments) {
   workload::report("accuracy", work.name, px::evaluate(net, test, loss).accuracy);
 }
 
+// The training images through predict(), from host memory to host memory.
+template <class Network>
+void infer(const workload::mlp& work, const workload::arguments& arguments) {
+  if (!arguments.wants(work.inference())) return;
+  const auto data = load(arguments.data, "train");
+  workload::report("operations", work.inference(), work.inference_operations(data.size()));
+  Network net{px::seed{1}};
+  workload::time_calls(work.inference(), arguments.repetitions, 1, [&] {
+    auto y = net.predict(data.inputs, data.size());
+    workload::keep(y);
+  });
+}
+
+template <class Network>
+void run(const workload::mlp& work, const workload::arguments& arguments) {
+  train<Network>(work, arguments);
+  infer<Network>(work, arguments);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto arguments = workload::parse(argc, argv, {workload::mlp_300.name, workload::mlp_1024.name});
+  const auto arguments = workload::parse(argc, argv, workload::mlp_names());
   run<px::network<px::input<784>, px::dense<300, px::relu>, px::dense<10>>>(workload::mlp_300, arguments);
   run<px::network<px::input<784>, px::dense<1024, px::relu>, px::dense<1024, px::relu>, px::dense<10>>>(
       workload::mlp_1024, arguments);

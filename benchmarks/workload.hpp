@@ -1,6 +1,7 @@
 // What every whole-workload program shares: its command line, its workloads, and the lines that scripts/bench
 // reads:
 //   seconds <workload> <value>     once a repetition: an epoch, or one call of a single-sample workload
+//   operations <workload> <value>  of one repetition, where a share of the machine's peak is of interest
 //   accuracy <workload> <value>    after training, so that nobody is quick by training nothing
 #pragma once
 
@@ -21,10 +22,28 @@ struct mlp {
   std::vector<int> widths;
   int batch;
   float rate;
+
+  // Of a training epoch (the products alone, a multiply-add being two): forward, BP4, and BP2 but for the
+  // first layer. Inference takes the first of these.
+  double training_operations(int samples) const {
+    return 2.0 * samples * (3 * weights() - widths[0] * widths[1]);
+  }
+  double inference_operations(int samples) const { return 2.0 * samples * weights(); }
+  std::string inference() const { return name + "-infer"; }
+
+  double weights() const {
+    double count = 0;
+    for (std::size_t i = 1; i < widths.size(); ++i) count += 1.0 * widths[i - 1] * widths[i];
+    return count;
+  }
 };
 
 inline const mlp mlp_300{"mlp-784-300-10", {784, 300, 10}, 64, 0.1f};
 inline const mlp mlp_1024{"mlp-784-1024-1024-10", {784, 1024, 1024, 10}, 256, 0.1f};
+
+inline std::vector<std::string> mlp_names() {
+  return {mlp_300.name, mlp_1024.name, mlp_300.inference(), mlp_1024.inference()};
+}
 
 inline const std::string infer_3_3_2 = "single-3-3-2-infer";
 inline const std::string train_3_3_2 = "single-3-3-2-train";
@@ -37,6 +56,7 @@ inline const std::vector<std::string> singles{infer_3_3_2, train_3_3_2, function
 struct arguments {
   std::string data = "/usr/share/datasets/fashion-mnist";
   int repetitions = 3;
+  std::string policy;  // of the matrix products; empty: the library's default
   std::vector<std::string> chosen;
 
   bool wants(const std::string& name) const {
@@ -49,6 +69,8 @@ inline arguments parse(int argc, char** argv, const std::vector<std::string>& wo
   CLI::App app;
   app.add_option("--data", result.data, "folder of the four Fashion-MNIST files")->capture_default_str();
   app.add_option("--repetitions", result.repetitions)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--policy", result.policy, "who multiplies matrices")
+      ->check(CLI::IsMember({"native", "vendor"}));
   app.add_option("workload", result.chosen, "which to run; all where none is named")
       ->check(CLI::IsMember(workloads));
   try {
@@ -82,7 +104,7 @@ void keep(T& value) {
 // Times `calls` calls of function() for each repetition, after a warm-up.
 template <class Function>
 void time_calls(const std::string& name, int repetitions, int calls, Function&& function) {
-  for (int i = 0; i < calls / 10; ++i) function();
+  for (int i = 0; i < calls / 10 + 1; ++i) function();
   for (int repetition = 0; repetition < repetitions; ++repetition) {
     const stopwatch watch;
     for (int i = 0; i < calls; ++i) function();

@@ -7,6 +7,7 @@ Prints `seconds <workload> <value>` once per repetition (an epoch, or one call o
 import argparse
 import gzip
 import pathlib
+import re
 import time
 
 import torch
@@ -16,6 +17,7 @@ MLPS = {  # widths, batch, rate
     "mlp-784-300-10": ([784, 300, 10], 64, 0.1),
     "mlp-784-1024-1024-10": ([784, 1024, 1024, 10], 256, 0.1),
 }
+MLP_INFERENCES = [name + "-infer" for name in MLPS]
 SINGLES = [
     "single-3-3-2-infer",
     "single-3-3-2-train",
@@ -79,13 +81,43 @@ def run_mlp(name, folder, repetitions, device):
 
 
 def time_calls(name, repetitions, calls, function):
-    for _ in range(calls // 10):
+    for _ in range(calls // 10 + 1):
         function()
     for _ in range(repetitions):
         begin = time.perf_counter()
         for _ in range(calls):
             function()
         print(f"seconds {name} {(time.perf_counter() - begin) / calls:.9f}", flush=True)
+
+
+def run_mlp_inference(name, folder, repetitions, device):
+    widths, *_ = MLPS[name.removesuffix("-infer")]
+    images = load(folder, "train", "cpu")[0]
+    net = mlp(widths).to(device)
+    with torch.inference_mode():
+        time_calls(name, repetitions, 1,
+                   lambda: torch.cat([net(part.to(device)).cpu() for part in images.split(1024)]))
+
+
+def run_product(name, repetitions, device):
+    layout, *sizes = re.fullmatch(r"gemm-(nt|nn|tn)-(\d+)x(\d+)x(\d+)", name).groups()
+    m, n, k = map(int, sizes)
+    a = torch.rand(k, m, device=device).t() if layout == "tn" else torch.rand(m, k, device=device)
+    b = torch.rand(n, k, device=device).t() if layout == "nt" else torch.rand(k, n, device=device)
+    c = torch.empty(m, n, device=device)
+    calls = 1 + int(1e8 / (2 * m * n * k))
+
+    def multiply():
+        for _ in range(calls):
+            torch.mm(a, b, out=c)
+        wait(device)
+
+    multiply()
+    for _ in range(repetitions):
+        begin = time.perf_counter()
+        for _ in range(10):
+            multiply()
+        print(f"seconds {name} {(time.perf_counter() - begin) / 10 / calls:.9f}", flush=True)
 
 
 def run_single(name, repetitions, device):
@@ -122,17 +154,23 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*MLPS, *SINGLES]))
+    parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*MLPS, *MLP_INFERENCES, *SINGLES, "gemm-LAYOUT-MxNxK"]))
     arguments = parser.parse_args()
-    for name in arguments.workloads or [*MLPS, *SINGLES]:
+    for name in arguments.workloads or [*MLPS, *MLP_INFERENCES, *SINGLES]:
         if name in MLPS:
             torch.set_num_threads(arguments.threads)
             run_mlp(name, arguments.data, arguments.repetitions, arguments.device)
+        elif name in MLP_INFERENCES:
+            torch.set_num_threads(arguments.threads)
+            run_mlp_inference(name, arguments.data, arguments.repetitions, arguments.device)
+        elif name.startswith("gemm-"):
+            torch.set_num_threads(arguments.threads)
+            run_product(name, arguments.repetitions, arguments.device)
         elif name in SINGLES:
             torch.set_num_threads(1)
             run_single(name, arguments.repetitions, arguments.device)
         else:
-            parser.error(f"no workload {name}; there are {' '.join([*MLPS, *SINGLES])}")
+            parser.error(f"no workload {name}; there are {' '.join([*MLPS, *MLP_INFERENCES, *SINGLES])} and products")
 
 
 if __name__ == "__main__":

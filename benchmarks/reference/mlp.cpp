@@ -24,6 +24,11 @@ namespace {
 
 constexpr int threads = 2;
 
+plexus::dataset load(const std::string& folder, const std::string& set) {
+  return plexus::load_idx(folder + "/" + set + "-images-idx3-ubyte.gz",
+                          folder + "/" + set + "-labels-idx1-ubyte.gz");
+}
+
 // Spins for some 20 µs, the usual wait, and then sleeps: where another program has the other core, spinning
 // on would only take it longer.
 class barrier {
@@ -184,16 +189,20 @@ double train(network& net, const plexus::dataset& data, const std::vector<int>& 
   return summed_loss;
 }
 
+// The outputs of a batch of samples, on one thread.
+void infer(network& net, const plexus::dataset& data, int first, int size) {
+  std::copy_n(data.inputs.data() + std::ptrdiff_t{first} * data.features, size * data.features, net.x.row(0));
+  for (std::size_t i = 0; i < net.layers.size(); ++i) {
+    layer& l = net.layers[i];
+    forward(l, net.input(i), {0, size}, {0, l.a.cols}, i + 1 < net.layers.size());
+  }
+}
+
 double accuracy(network& net, const plexus::dataset& data) {
   int right = 0;
   for (int first = 0; first < data.size(); first += net.x.rows) {
     const int size = std::min(net.x.rows, data.size() - first);
-    std::copy_n(data.inputs.data() + std::ptrdiff_t{first} * data.features, size * data.features,
-                net.x.row(0));
-    for (std::size_t i = 0; i < net.layers.size(); ++i) {
-      layer& l = net.layers[i];
-      forward(l, net.input(i), {0, size}, {0, l.a.cols}, i + 1 < net.layers.size());
-    }
+    infer(net, data, first, size);
     matrix& a = net.layers.back().a;
     for (int r = 0; r < size; ++r) {
       const auto guess = std::max_element(a.row(r), a.row(r) + a.cols) - a.row(r);
@@ -204,10 +213,8 @@ double accuracy(network& net, const plexus::dataset& data) {
 }
 
 void run(const workload::mlp& work, const std::string& folder, int repetitions) {
-  const auto data =
-      plexus::load_idx(folder + "/train-images-idx3-ubyte.gz", folder + "/train-labels-idx1-ubyte.gz");
-  const auto test =
-      plexus::load_idx(folder + "/t10k-images-idx3-ubyte.gz", folder + "/t10k-labels-idx1-ubyte.gz");
+  const auto data = load(folder, "train");
+  const auto test = load(folder, "t10k");
   network net(work.widths, work.batch);
   std::vector<int> order(data.labels.size());
   std::iota(order.begin(), order.end(), 0);
@@ -226,12 +233,36 @@ void run(const workload::mlp& work, const std::string& folder, int repetitions) 
   workload::report("accuracy", work.name, accuracy(net, test));
 }
 
+// One thread's share of the samples, through a network of its own.
+void infer(network& net, const plexus::dataset& data, range samples, std::vector<float>& outputs) {
+  for (int first = samples.begin; first < samples.end; first += net.x.rows) {
+    const int size = std::min(net.x.rows, samples.end - first);
+    infer(net, data, first, size);
+    const matrix& a = net.layers.back().a;
+    std::copy_n(a.values.data(), size * a.cols, outputs.data() + std::ptrdiff_t{first} * a.cols);
+  }
+}
+
+void time_inference(const workload::mlp& work, const workload::arguments& arguments) {
+  const auto data = load(arguments.data, "train");
+  network mine(work.widths, work.batch), others(work.widths, work.batch);
+  std::vector<float> outputs(static_cast<std::size_t>(data.size()) *
+                             static_cast<std::size_t>(work.widths.back()));
+  workload::time_calls(work.inference(), arguments.repetitions, 1, [&] {
+    std::thread second([&] { infer(others, data, share(data.size(), 1), outputs); });
+    infer(mine, data, share(data.size(), 0), outputs);
+    second.join();
+    workload::keep(outputs);
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto arguments = workload::parse(argc, argv, {workload::mlp_300.name, workload::mlp_1024.name});
+  const auto arguments = workload::parse(argc, argv, workload::mlp_names());
   openblas_set_num_threads(1);  // the threads are ours
   for (const auto& work : {workload::mlp_300, workload::mlp_1024}) {
     if (arguments.wants(work.name)) run(work, arguments.data, arguments.repetitions);
+    if (arguments.wants(work.inference())) time_inference(work, arguments);
   }
 }
