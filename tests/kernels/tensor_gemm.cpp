@@ -244,6 +244,29 @@ TEMPLATE_TEST_CASE("tensor_gemm: 16-bit results are the sums in FP32, rounded on
                  [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
 }
 
+TEMPLATE_TEST_CASE("tensor_gemm: slices of k lie one below the other and add up to the product", "", __half,
+                   float) {
+  const plexus::context on;
+  generator random(28);
+  const int slices = GENERATE(2, 3, 9);
+  const product<layout::tn, TestType> p(random, {35, 50, 200}, {5, 0}, {6, 0});
+  device_matrix parts(slices * 35, 50, {});
+  kernels::launch_tensor_gemm<layout::tn, kernels::small_tensor_tile>(
+      on.stream(), matrix_view<const TestType>(p.a.view()), matrix_view<const TestType>(p.b.view()),
+      plexus::store{parts.view()}, slices);
+  parts.download(on.stream());
+  double worst = 0;
+  for (int i = 0; i < 35; ++i) {
+    for (int j = 0; j < 50; ++j) {
+      double sum = 0;
+      for (int slice = 0; slice < slices; ++slice) sum += static_cast<double>(parts(slice * 35 + i, j));
+      worst = std::max(worst, std::abs(sum - p(i, j)) / std::max(1.0, std::abs(p(i, j))));
+    }
+  }
+  REQUIRE(worst <= p.tolerance());
+  REQUIRE(parts.guards_intact());
+}
+
 TEST_CASE("tensor_gemm: two runs give the same bits, and neither tile nor instruction changes them") {
   const plexus::context on;
   generator random(26);
@@ -261,6 +284,52 @@ TEST_CASE("tensor_gemm: two runs give the same bits, and neither tile nor instru
 
 namespace {
 
+// An operand that is no matrix in memory: row i is the window of k numbers that begins at number i, as in a
+// convolution.
+template <class Staged, int Threads>
+struct window_loader {
+  using staged = Staged;
+  struct source {
+    const __half* numbers;
+    int rows, k;
+  };
+  __device__ window_loader(const source& operand, int first_row, int) : windows(operand), first(first_row) {}
+  __device__ void copy(__half* stage, int depth) {
+    for (int i = static_cast<int>(threadIdx.x); i < Staged::extent * Staged::depth; i += Threads) {
+      const int row = i / Staged::depth, col = i % Staged::depth;
+      const bool inside = first + row < windows.rows && depth + col < windows.k;
+      stage[Staged::position(row, col)] = inside ? windows.numbers[first + row + depth + col] : __half(0.0f);
+    }
+  }
+  source windows;
+  int first;
+};
+
+}  // namespace
+
+TEST_CASE("tensor_gemm: an operand may come from another loader") {
+  using tile = kernels::small_tensor_tile;
+  constexpr int threads = kernels::tensor_arrangement<tile>::threads;
+  using a = window_loader<kernels::staged_operand<__half, tile::block_m, true, tile::stages>, threads>;
+  using b = kernels::tensor_matrix_loader<kernels::staged_operand<__half, tile::block_n, false, tile::stages>,
+                                          threads>;
+  const plexus::context on;
+  generator random(29);
+  const int m = 70, n = 40, k = 100;
+  const auto numbers = device_matrix_of<__half>::random(random, 1, m + k - 1, {});
+  const auto weights = device_matrix_of<__half>::random(random, k, n, {});
+  device_matrix c(m, n, {});
+  kernels::launch_tensor_gemm_of<tile, a, b>(on.stream(), {numbers.view().data, m, k}, weights.view(), k,
+                                             plexus::store{c.view()});
+  require_result(on, c, 1e-5, [&](int i, int j) {
+    double sum = 0;
+    for (int at = 0; at < k; ++at) sum += multiplied(numbers(0, i + at)) * multiplied(weights(at, j));
+    return sum;
+  });
+}
+
+namespace {
+
 // What architectures before sm_80 do for bfloat16 and TF32: one warp and one piece of k, multiplied by CUDA
 // cores.
 template <class A, class B>
@@ -271,14 +340,14 @@ __global__ void __launch_bounds__(32)
   alignas(32) __shared__ element shared_a[A::size];
   alignas(32) __shared__ element shared_b[B::size];
   alignas(32) __shared__ float slabs[kernels::epilogue_slabs<kernels::small_tensor_tile>::size];
-  kernels::matrix_loader<A, 32>(a, 0).copy(shared_a, 0);
-  kernels::matrix_loader<B, 32>(b, 0).copy(shared_b, 0);
+  kernels::tensor_matrix_loader<A, 32>(a, 0, 0).copy(shared_a, 0);
+  kernels::tensor_matrix_loader<B, 32>(b, 0, 0).copy(shared_b, 0);
   __pipeline_commit();
   __pipeline_wait_prior(0);
   __syncwarp();
   kernels::cuda_core_sums<kernels::small_tensor_tile, A, B> sums;
   sums.multiply_add(shared_a, shared_b);
-  kernels::finish<kernels::small_tensor_tile>(sums, slabs, 0, 0, epilogue);
+  kernels::finish<kernels::small_tensor_tile>(sums, slabs, 0, 0, epilogue.c.rows, epilogue);
 }
 
 template <layout L, class T>

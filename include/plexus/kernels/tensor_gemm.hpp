@@ -94,10 +94,19 @@ struct staged_operand {
   }
 };
 
-// Copies an operand from a matrix in global memory, piece after piece along k. Another source of operands is
-// another class of this shape: `staged`, `source`, a constructor from (source, first of the extent), copy().
+// An operand's way from global into shared memory: its threads begin to copy a piece by cp.async, or copy it,
+// and write zeros where the piece has no element of the operand along k. `source` is what the kernel is
+// launched with.
+template <class Loader>
+concept tensor_operand_loader = requires(Loader loader, const typename Loader::source& operand,
+                                         typename Loader::staged::element* stage, int first, int depth) {
+  Loader(operand, first, depth);  // begins at `first` of the extent and at `depth`
+  loader.copy(stage, depth);      // the piece at `depth`, the one after that of the last call
+};
+
+// From a matrix.
 template <class Staged, int Threads>
-class matrix_loader {
+class tensor_matrix_loader {
   using element = typename Staged::element;
   static constexpr int packet_size = 16 / static_cast<int>(sizeof(element));
   static constexpr int lanes = Staged::cols / packet_size;  // threads side by side in a row
@@ -110,8 +119,7 @@ class matrix_loader {
   using staged = Staged;
   using source = matrix_view<const element>;
 
-  // Begins at `first` of the extent.
-  __device__ matrix_loader(const source& operand, int first)
+  __device__ tensor_matrix_loader(const source& operand, int first, int depth)
       : operand_(operand),
         row_(first_row() + (Staged::depth_is_contiguous ? first : 0)),
         col_(first_col() + (Staged::depth_is_contiguous ? 0 : first)),
@@ -129,12 +137,10 @@ class matrix_loader {
       int row = row_ + i * row_step;
       // What lies beyond the extent is multiplied into elements that C does not have: any row will do.
       if (Staged::depth_is_contiguous && row >= operand.rows) row = operand.rows - 1;
-      from_[i] = operand.row(row) + col_;
+      from_[i] = operand.row(row) + col_ + depth * depth_step();
     }
   }
 
-  // Begins to copy the piece at `depth`, the one after that of the last call; zeros where it overhangs the
-  // depth.
   __device__ void copy(element* stage, int depth) {
     if (depth <= last_whole_) {
       PLEXUS_UNROLL
@@ -143,8 +149,7 @@ class matrix_loader {
       copy_elements(stage, depth);
     }
     PLEXUS_UNROLL
-    for (const element*& from : from_)
-      from += Staged::depth * static_cast<std::ptrdiff_t>(Staged::depth_is_contiguous ? 1 : operand_.ld);
+    for (const element*& from : from_) from += Staged::depth * depth_step();
   }
 
  private:
@@ -154,6 +159,9 @@ class matrix_loader {
     return lanes == 4 ? row / 8 * 8 + row % 8 / 2 + row % 2 * 4 : row;
   }
   __device__ static int first_col() { return static_cast<int>(threadIdx.x) % lanes * packet_size; }
+
+  // Elements from one depth to the next.
+  __device__ std::ptrdiff_t depth_step() const { return Staged::depth_is_contiguous ? 1 : operand_.ld; }
 
   __device__ element* packet_of(element* stage, int i) const {
     return stage + to_ + Staged::position(i * row_step, 0);
@@ -379,9 +387,9 @@ struct epilogue_slabs {
   static constexpr int size = 2 * slab;
 };
 
-// Hands the elements of a warp's sums that lie inside C to the epilogue.
+// Hands the elements of a warp's sums that lie inside C, above end_row, to the epilogue.
 template <class Tile, class Sums, class Epilogue>
-__device__ void finish(const Sums& sums, float* slabs, int first_row, int first_col,
+__device__ void finish(const Sums& sums, float* slabs, int first_row, int first_col, int end_row,
                        const Epilogue& epilogue) {
   using at = epilogue_slabs<Tile>;
   PLEXUS_UNROLL
@@ -393,19 +401,18 @@ __device__ void finish(const Sums& sums, float* slabs, int first_row, int first_
     for (int i = static_cast<int>(threadIdx.x % 32); i < 16 * Tile::warp_n; i += 32) {
       const int row = first_row + 16 * strip + i / Tile::warp_n;
       const int col = first_col + i % Tile::warp_n;
-      if (row < epilogue.c.rows && col < epilogue.c.cols)
+      if (row < end_row && col < epilogue.c.cols)
         epilogue(row, col, slab[i / Tile::warp_n * at::ld + i % Tile::warp_n]);
     }
   }
 }
 
-template <class Tile, class LoaderA, class LoaderB>
-inline constexpr int tensor_shared_bytes = static_cast<int>(sizeof(typename LoaderA::staged::element)) *
-                                           (LoaderA::staged::size + LoaderB::staged::size);
-
-template <class Tile, class LoaderA, class LoaderB, class Epilogue>
+// Block (i, s) computes tile i of the product of slice s of the depths. The slices' results follow each
+// other: of slice s, the epilogue gets element (i, j) as (s·m + i, j).
+template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
 __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resident_blocks)
-    tensor_gemm_kernel(typename LoaderA::source a, typename LoaderB::source b, int k, Epilogue epilogue) {
+    tensor_gemm_kernel(typename LoaderA::source a, typename LoaderB::source b, int k, int slice_depth,
+                       Epilogue epilogue) {
   using at = tensor_arrangement<Tile>;
   using staged_a = typename LoaderA::staged;
   using staged_b = typename LoaderB::staged;
@@ -413,6 +420,10 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
   auto* const shared_a = reinterpret_cast<typename staged_a::element*>(shared);
   auto* const shared_b = shared_a + staged_a::size;
 
+  const int m = epilogue.c.rows / static_cast<int>(gridDim.y);
+  const int slice = static_cast<int>(blockIdx.y);
+  const int first_depth = slice * slice_depth;
+  const int end_depth = k < first_depth + slice_depth ? k : first_depth + slice_depth;
   const int blocks_n = divide_up(epilogue.c.cols, Tile::block_n);
   const int first_row = static_cast<int>(blockIdx.x) / blocks_n * Tile::block_m;
   const int first_col = static_cast<int>(blockIdx.x) % blocks_n * Tile::block_n;
@@ -420,23 +431,23 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
   const int warp_row = warp / at::warps_n * Tile::warp_m;
   const int warp_col = warp % at::warps_n * Tile::warp_n;
 
-  LoaderA loader_a(a, first_row);
-  LoaderB loader_b(b, first_col);
+  LoaderA loader_a(a, first_row, first_depth);
+  LoaderB loader_b(b, first_col, first_depth);
   const auto copy = [&](int stage, int depth) {
-    if (depth < k) {
+    if (depth < end_depth) {
       loader_a.copy(shared_a + stage * staged_a::stage, depth);
       loader_b.copy(shared_b + stage * staged_b::stage, depth);
     }
     __pipeline_commit();  // an empty batch as well: waiting counts batches
   };
   constexpr int ahead = Tile::stages - 1;
-  for (int stage = 0; stage < ahead; ++stage) copy(stage, stage * staged_a::depth);
+  for (int stage = 0; stage < ahead; ++stage) copy(stage, first_depth + stage * staged_a::depth);
 
   tensor_sums<Tile, staged_a, staged_b> sums;
   const auto* const part_a = shared_a + staged_a::position_at(warp_row, 0);
   const auto* const part_b = shared_b + staged_b::position_at(warp_col, 0);
   int stage = 0, free_stage = ahead;
-  for (int depth = 0; depth < k; depth += staged_a::depth) {
+  for (int depth = first_depth; depth < end_depth; depth += staged_a::depth) {
     // The present piece has arrived, and all warps have done with the one before: its stage is free.
     __pipeline_wait_prior(ahead - 1);
     __syncthreads();
@@ -448,26 +459,42 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
 
   __syncthreads();  // the slabs lie where the pieces lay
   auto* const slabs = reinterpret_cast<float*>(shared) + warp * epilogue_slabs<Tile>::size;
-  finish<Tile>(sums, slabs, first_row + warp_row, first_col + warp_col, epilogue);
+  finish<Tile>(sums, slabs, slice * m + first_row + warp_row, first_col + warp_col, (slice + 1) * m,
+               epilogue);
+}
+
+// With more slices of k than one, C holds the results of all of them, one below the other: (slices·m, n).
+template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
+void launch_tensor_gemm_of(cudaStream_t stream, const typename LoaderA::source& a,
+                           const typename LoaderB::source& b, int k, const Epilogue& epilogue,
+                           int slices = 1) {
+  using at = tensor_arrangement<Tile>;
+  using staged_a = typename LoaderA::staged;
+  using staged_b = typename LoaderB::staged;
+  static_assert(staged_a::depth == staged_b::depth &&
+                    std::is_same_v<typename staged_a::element, typename staged_b::element>,
+                "both operands of a tensor-core GEMM have the same element type");
+  constexpr std::size_t shared_bytes = sizeof(typename staged_a::element) * (staged_a::size + staged_b::size);
+  static_assert(at::warps * epilogue_slabs<Tile>::size * sizeof(float) <= shared_bytes,
+                "the epilogue's slabs must fit where the operands lay");
+  const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows / slices, Tile::block_m)) *
+                      static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
+  const int slice_depth = divide_up(divide_up(k, slices), staged_a::depth) * staged_a::depth;
+  const launch_shape shape{dim3(blocks, static_cast<unsigned>(slices)),
+                           dim3(static_cast<unsigned>(at::threads)), shared_bytes};
+  launch("launching a tensor-core GEMM", stream, shape, tensor_gemm_kernel<Tile, LoaderA, LoaderB, Epilogue>,
+         a, b, k, slice_depth, epilogue);
 }
 
 template <layout L, class Tile, class T, class Epilogue>
 void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
-                        const Epilogue& epilogue) {
-  using at = tensor_arrangement<Tile>;
-  using loader_a =
-      matrix_loader<staged_operand<T, Tile::block_m, L != layout::tn, Tile::stages>, at::threads>;
-  using loader_b =
-      matrix_loader<staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>, at::threads>;
-  constexpr int shared_bytes = tensor_shared_bytes<Tile, loader_a, loader_b>;
-  static_assert(at::warps * epilogue_slabs<Tile>::size * int{sizeof(float)} <= shared_bytes,
-                "the epilogue's slabs must fit where the operands lay");
-  const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows, Tile::block_m)) *
-                      static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
-  const launch_shape shape{dim3(blocks), dim3(static_cast<unsigned>(at::threads)), shared_bytes};
-  launch("launching a tensor-core GEMM", stream, shape,
-         tensor_gemm_kernel<Tile, loader_a, loader_b, Epilogue>, a, b, L == layout::tn ? a.rows : a.cols,
-         epilogue);
+                        const Epilogue& epilogue, int slices = 1) {
+  constexpr int threads = tensor_arrangement<Tile>::threads;
+  using staged_a = staged_operand<T, Tile::block_m, L != layout::tn, Tile::stages>;
+  using staged_b = staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>;
+  launch_tensor_gemm_of<Tile, tensor_matrix_loader<staged_a, threads>,
+                        tensor_matrix_loader<staged_b, threads>>(
+      stream, a, b, L == layout::tn ? a.rows : a.cols, epilogue, slices);
 }
 
 // C(i, j) = epilogue of the product's element (i, j), C being epilogue.c; shapes at `layout`. T is __half,
