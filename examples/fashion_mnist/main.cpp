@@ -28,7 +28,8 @@ struct options {
   std::filesystem::path out = "results/fashion_mnist";
 };
 
-using mlp = px::network<px::input<784>, px::dense<300, px::relu>, px::dense<10>>;
+template <class Precision>
+using mlp = px::network<Precision, px::input<784>, px::dense<300, px::relu>, px::dense<10>>;
 
 // ---- The data
 
@@ -123,15 +124,21 @@ void train(const options& chosen) {
   px::save(net, weights);
   px::save_training_curve(history, curve, chosen.network + " on Fashion-MNIST");
   std::printf("stopped: %s\n", px::to_string(history.reason));
+  if constexpr (Network::scales_loss) {
+    const px::loss_scale now = net.loss_scale();
+    std::printf("loss scale: %g, %llu steps skipped\n", static_cast<double>(now.scale),
+                static_cast<unsigned long long>(now.skipped));
+  }
   std::printf("weights: %s\n", weights.c_str());
   std::printf("training curve: %s\n", curve.c_str());
   std::printf("test accuracy: %.2f%%\n", 100 * history.epochs.back().validation_accuracy.value());
 }
 
 void run(const options& chosen) {
-  if (chosen.network == "mlp" && chosen.precision == "fp32") return train<mlp>(chosen);
-  throw px::error("choosing a network", chosen.network + " is not made in " + chosen.precision,
-                  "choose another network or precision");
+  if (chosen.precision == "fp32") return train<mlp<px::fp32>>(chosen);
+  if (chosen.precision == "tf32") return train<mlp<px::tf32>>(chosen);
+  if (chosen.precision == "bf16") return train<mlp<px::mixed<px::bf16>>>(chosen);
+  if (chosen.precision == "fp16") return train<mlp<px::mixed<px::fp16>>>(chosen);
 }
 
 }  // namespace
@@ -143,7 +150,9 @@ int main(int argc, char** argv) {
   app.add_option("--data", chosen.data, "folder of the four IDX files, packed (.gz) or not")
       ->capture_default_str();
   app.add_option("--network", chosen.network)->check(CLI::IsMember({"mlp"}))->capture_default_str();
-  app.add_option("--precision", chosen.precision)->check(CLI::IsMember({"fp32"}))->capture_default_str();
+  app.add_option("--precision", chosen.precision)
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16", "fp16"}))
+      ->capture_default_str();
   app.add_option("--epochs", chosen.epochs, "the last of them at a tenth of the rate")
       ->check(at_least_one)
       ->capture_default_str();

@@ -23,8 +23,8 @@ void multiply(px::context& on, px::matrix_view<const float> a, px::matrix_view<f
 template <px::layout L, class T>
 void multiply_on_tensor_cores(const px::context& on, px::matrix_view<const T> a, px::matrix_view<float> c) {
   px::kernels::tensor_gemm<L>(on.stream(), a, a, px::store{c});
-  px::kernels::launch_tensor_gemm<L, px::kernels::wmma_tile<px::kernels::large_tensor_tile>>(on.stream(), a, a,
-                                                                                             px::store{c});
+  px::kernels::launch_tensor_gemm<L, px::kernels::wmma_tile<px::kernels::large_tensor_tile>>(on.stream(), a,
+                                                                                             a, px::store{c});
 }
 
 // What a user's own kernels make of a network's function: one thread a sample.
@@ -76,6 +76,11 @@ int main() {
   train(px::network<px::input<3>, px::dense<3, px::softplus, px::no_bias>,
                     px::dense<2, px::softplus, px::no_bias>>{},
         px::quadratic{}, px::sgd{});
+  // In 16 bits, with and without a loss scale.
+  train(px::network<px::mixed<px::fp16>, px::input<3>, px::dense<3, px::softplus>, px::dense<2>>{},
+        px::quadratic{}, px::sgd{.momentum = 0.9f});
+  train(px::network<px::mixed<px::bf16>, px::input<3>, px::dense<2, px::sigmoid>>{}, px::quadratic{},
+        px::sgd{});
   // Chains as one kernel, of each width that a block is arranged for.
   train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
                     px::dense<128, px::softplus>>{},

@@ -21,6 +21,12 @@ support::folder_action training(const px::sgd& optimizer, const px::fit_options&
   return [=](const auto&) { fit(support::largest_feature(10, 3, 2), optimizer, options); };
 }
 
+support::folder_action scaling(const px::loss_scaling& rules) {
+  return [=](const auto&) {
+    px::network<px::mixed<px::fp16>, px::input<3>, px::dense<2>>{}.set_loss_scaling(rules);
+  };
+}
+
 // fit() on ten samples with something wrong.
 template <class Spoil>
 support::folder_action training_on(const Spoil& spoil) {
@@ -97,6 +103,14 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            "the weight decay is not a number ≥ 0", "choose a weight decay such as 1e-4, or 0 for none"},
           {"Nesterov's step without momentum", training({.nesterov = true}, {}), "configuring sgd",
            "Nesterov's step is asked for without momentum", "set a momentum, or nesterov = false"},
+          {"a loss scale of zero", scaling({.initial = 0}), "configuring loss scaling",
+           "the first scale is not a positive number", "choose a power of two such as 65536"},
+          {"a loss scale that shrinks to grow", scaling({.growth = 0.5f}), "configuring loss scaling",
+           "the growth is not a number ≥ 1", "choose 2, or 1 for a scale that never grows"},
+          {"a loss scale that never backs off", scaling({.backoff = 1}), "configuring loss scaling",
+           "the backoff is not in (0, 1)", "choose 0.5"},
+          {"a loss scale that grows at once", scaling({.growth_interval = 0}), "configuring loss scaling",
+           "the growth interval is not positive", "choose a number of steps such as 2000"},
           {"no epochs", training({}, {.epochs = 0}), "training a network",
            "the number of epochs is not positive", "train for at least one epoch"},
           {"a batch of no samples", training({}, {.batch = 0}), "training a network",
