@@ -15,9 +15,9 @@
 
 namespace hostcuda::detail {
 
-[[gnu::noinline]] inline std::string to_text(uint3 v) { return text_of("(", v.x, ", ", v.y, ", ", v.z, ")"); }
+[[gnu::cold, gnu::noinline]] inline std::string to_text(uint3 v) { return text_of("(", v.x, ", ", v.y, ", ", v.z, ")"); }
 
-[[gnu::noinline]] inline std::string hexadecimal(std::uint32_t value) {
+[[gnu::cold, gnu::noinline]] inline std::string hexadecimal(std::uint32_t value) {
   char text[16];
   std::snprintf(text, sizeof text, "0x%08x", value);
   return text;

@@ -137,7 +137,7 @@ inline fault_report& current_report() {
 }
 
 // Keeps and prints the long text of an error. The next record() says which code it belongs to.
-inline void report(std::string text) {
+[[gnu::cold, gnu::noinline]] inline void report(std::string text) {
   fault_report& current = current_report();
   const std::lock_guard lock(current.mutex);
   std::fprintf(stderr, "hostcuda: %s\n", text.c_str());
@@ -146,7 +146,7 @@ inline void report(std::string text) {
 }
 
 // A report belongs to one error: a different one that comes later must not be explained by it.
-inline void match_report(cudaError_t error) {
+[[gnu::cold, gnu::noinline]] inline void match_report(cudaError_t error) {
   fault_report& current = current_report();
   const std::lock_guard lock(current.mutex);
   if (current.code == cudaSuccess) {
@@ -168,7 +168,7 @@ inline cudaError_t record(cudaError_t error) {
   return error;
 }
 
-inline cudaError_t fail(cudaError_t error, std::string text) {
+[[gnu::cold, gnu::noinline]] inline cudaError_t fail(cudaError_t error, std::string text) {
   report(std::move(text));
   return record(error);
 }

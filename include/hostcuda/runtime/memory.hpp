@@ -39,7 +39,7 @@ struct memory_block {
   bool doomed = false;  // given to cudaFreeAsync: no later call may use it
 };
 
-[[gnu::noinline]] inline std::string in_hexadecimal(const void* address) {
+[[gnu::cold, gnu::noinline]] inline std::string in_hexadecimal(const void* address) {
   char text[2 + 2 * sizeof(void*) + 1];
   std::snprintf(text, sizeof text, "%p", address);
   return text;

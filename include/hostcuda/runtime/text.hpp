@@ -9,10 +9,10 @@
 namespace hostcuda::detail {
 
 // Not inlined: texts are many, and each is made when something has gone wrong.
-[[gnu::noinline]] inline void append(std::string& all, std::string_view piece) {
+[[gnu::cold, gnu::noinline]] inline void append(std::string& all, std::string_view piece) {
   all.append(piece.data(), piece.size());
 }
-[[gnu::noinline]] inline void append(std::string& all, std::size_t number) {
+[[gnu::cold, gnu::noinline]] inline void append(std::string& all, std::size_t number) {
   char digits[24];
   std::snprintf(digits, sizeof digits, "%zu", number);
   append(all, std::string_view(digits));
