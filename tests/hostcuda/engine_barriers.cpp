@@ -104,6 +104,7 @@ TEST_CASE("a barrier counts, ands and ors", "[hostcuda]") {
 
 TEST_CASE("a barrier that half the block skips for another one is an error that names both", "[hostcuda]") {
   fresh_device device;
+  device.order(thread_order::forward);
   CHECK(launch({1, 64}, part_ways) == cudaErrorLaunchFailure);
   CHECK_THAT(last_report(), ContainsSubstring("part_ways()") && ContainsSubstring("block (0, 0, 0)") &&
                                 ContainsSubstring("thread (40, 0, 0)") && ContainsSubstring("40 threads") &&

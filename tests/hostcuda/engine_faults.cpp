@@ -23,11 +23,21 @@ __global__ void wait_for_absent_lanes(unsigned mask) {
   __syncthreads();
 }
 
-__global__ void meet_in_different_operations() {
-  if (threadIdx.x < 8) {
-    __ballot_sync(0xffffu, 1);
-  } else {
-    __shfl_xor_sync(0xffffu, 1, 1);
+// Different arguments, different directions of a shuffle of the same argument, different uses of a vote.
+enum class pair_of_operations { ballot_and_xor, shfl_and_up, any_and_all };
+
+__global__ void meet_in_different_operations(pair_of_operations pair) {
+  const bool first = threadIdx.x < 8;
+  switch (pair) {
+    case pair_of_operations::ballot_and_xor:
+      first ? __ballot_sync(0xffffu, 1) : static_cast<unsigned>(__shfl_xor_sync(0xffffu, 1, 1));
+      break;
+    case pair_of_operations::shfl_and_up:
+      first ? __shfl_sync(0xffffu, 1.0f, 0) : __shfl_up_sync(0xffffu, 1.0f, 1u);
+      break;
+    case pair_of_operations::any_and_all:
+      first ? __any_sync(0xffffu, 1) : __all_sync(0xffffu, 1);
+      break;
   }
 }
 
@@ -95,9 +105,16 @@ TEST_CASE("a warp operation waits for lanes that do not come", "[hostcuda]") {
 }
 
 TEST_CASE("lanes do not meet in different operations", "[hostcuda]") {
+  const auto [pair, first, second] = GENERATE(table<pair_of_operations, std::string, std::string>(
+      {{pair_of_operations::ballot_and_xor, "__ballot_sync", "__shfl_xor_sync"},
+       {pair_of_operations::shfl_and_up, "__shfl_sync", "__shfl_up_sync"},
+       {pair_of_operations::any_and_all, "__any_sync", "__all_sync"}}));
   fresh_device device;
-  CHECK(launch({1, 16}, meet_in_different_operations) == cudaErrorLaunchTimeout);
-  CHECK_THAT(last_report(), ContainsSubstring("__ballot_sync") && ContainsSubstring("__shfl_xor_sync"));
+  CHECK(launch({1, 16}, meet_in_different_operations, pair) == cudaErrorLaunchTimeout);
+  CHECK_THAT(
+      last_report(),
+      ContainsSubstring("lanes 0x000000ff of warp 0, the first thread (0, 0, 0), wait in " + first) &&
+          ContainsSubstring("lanes 0x0000ff00 of warp 0, the first thread (8, 0, 0), wait in " + second));
 }
 
 TEST_CASE("a lane must be in the mask it gives", "[hostcuda]") {
@@ -139,7 +156,7 @@ TEST_CASE("the threads that a fault leaves waiting are unwound", "[hostcuda]") {
   reset_device();
   // The same fibers run a block to its end.
   int sound = 0;
-  CHECK(parallel_for(nullptr, 1, [&sound](std::size_t) { sound = 1; }) == cudaSuccess);
+  CHECK(loop(1, [&sound](std::size_t) { sound = 1; }) == cudaSuccess);
   CHECK(launch({1, 96}, wait_with_something_held, &alive, &most, true) == cudaErrorLaunchFailure);
 }
 

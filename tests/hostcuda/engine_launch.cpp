@@ -97,7 +97,7 @@ TEST_CASE("arguments are copied when the launch is enqueued", "[hostcuda]") {
   int from = 1;
   pair both{2, 3};
   double to[4] = {-1, -1, -1, -1};
-  REQUIRE(launch({1, 1}, keep, 4.0f, both, &from, to) == cudaSuccess);
+  REQUIRE(start({1, 1}, keep, 4.0f, both, &from, to) == cudaSuccess);
   both = {20, 30};
   from = 10;
   CHECK(to[1] == -1);  // nothing has run
@@ -118,7 +118,7 @@ TEST_CASE("a graph replays a launch with the arguments it was captured with", "[
     int from = 0;
     REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
     pair both{2, 3};
-    REQUIRE(launch({1, 1, 0, stream}, keep, 4.0f, both, &from, to) == cudaSuccess);
+    REQUIRE(start({1, 1, 0, stream}, keep, 4.0f, both, &from, to) == cudaSuccess);
     both = {20, 30};
     REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
     CHECK(to[0] == -1);
@@ -221,8 +221,7 @@ TEST_CASE("parallel_for calls the function once for each index", "[hostcuda]") {
   for (const std::size_t count : {0u, 1u, 2u, 63u, 64u, 65u, 1000u, 100003u}) {
     std::vector<int> calls(count + 1);
     int* const to = calls.data();
-    REQUIRE(parallel_for(nullptr, count, [to](std::size_t i) { to[i] += static_cast<int>(i % 5) + 1; }) ==
-            cudaSuccess);
+    REQUIRE(loop(count, [to](std::size_t i) { to[i] += static_cast<int>(i % 5) + 1; }) == cudaSuccess);
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < count; ++i) wrong += calls[i] != static_cast<int>(i % 5) + 1;
     CHECK(wrong == 0);
@@ -236,7 +235,7 @@ TEST_CASE("heavy iterations of parallel_for go to several OS threads", "[hostcud
   const std::thread::id caller = std::this_thread::get_id();
   int elsewhere = 0;
   int* const count = &elsewhere;
-  REQUIRE(parallel_for(nullptr, 64, [caller, count](std::size_t) {
+  REQUIRE(loop(64, [caller, count](std::size_t) {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
             if (std::this_thread::get_id() != caller) atomicAdd(count, 1);
           }) == cudaSuccess);
@@ -247,11 +246,16 @@ TEST_CASE("what leaves the function of a parallel_for is an error with its text"
   const auto workers = GENERATE(1, 3);
   fresh_device device;
   device.workers(workers);
-  CHECK(parallel_for(nullptr, 1000, [](std::size_t i) {
+  CHECK(loop(1000, [](std::size_t i) {
           if (i == 700) throw std::runtime_error("the 700th");
         }) == cudaErrorLaunchFailure);
   CHECK_THAT(last_report(), ContainsSubstring("the 700th"));
   reset_device();
+  CHECK(loop(1000, [](std::size_t i) {
+          if (i == 700) throw i;
+        }) == cudaErrorLaunchFailure);
+  CHECK_THAT(last_report(), ContainsSubstring("an exception left the"));
+  reset_device();
   if (detail::race_check) return;  // there it is a kernel
-  CHECK(parallel_for(nullptr, 10, [](std::size_t) { __syncthreads(); }) == cudaErrorLaunchFailure);
+  CHECK(loop(10, [](std::size_t) { __syncthreads(); }) == cudaErrorLaunchFailure);
 }

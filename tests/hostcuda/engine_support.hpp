@@ -1,4 +1,4 @@
-// What the tests of hostcuda's engine share: a launch that is short to write, and a device in a known state.
+// What the tests of hostcuda's engine share: launches that are short to write, and a device in a known state.
 #pragma once
 
 #include <hostcuda/hostcuda.hpp>
@@ -14,14 +14,29 @@ struct shape {
   cudaStream_t stream = nullptr;
 };
 
+// Puts a kernel on its stream.
 template <class... Parameters, class... Arguments>
-cudaError_t launch(const shape& with, void (*kernel)(Parameters...), Arguments&&... arguments) {
+cudaError_t start(const shape& with, void (*kernel)(Parameters...), Arguments&&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = with.grid;
   config.blockDim = with.block;
   config.dynamicSmemBytes = with.shared_bytes;
   config.stream = with.stream;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Arguments&&>(arguments)...);
+}
+
+// The same, to its end.
+template <class... Parameters, class... Arguments>
+cudaError_t launch(const shape& with, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  const cudaError_t error = start(with, kernel, static_cast<Arguments&&>(arguments)...);
+  return error != cudaSuccess ? error : cudaStreamSynchronize(with.stream);
+}
+
+// parallel_for on the default stream, to its end.
+template <class Function>
+cudaError_t loop(std::size_t count, Function f) {
+  const cudaError_t error = parallel_for(nullptr, count, f);
+  return error != cudaSuccess ? error : cudaStreamSynchronize(nullptr);
 }
 
 // For a scope: settings to be changed at will, no fault left over before and after.

@@ -121,6 +121,13 @@ __global__ void reduce(const int* values, int* results) {
 
 __global__ void show_active(unsigned* masks) { masks[threadIdx.x] = __activemask(); }
 
+// Lane 0 waits for lanes 1 and 2, these wait for lane 3 before, and lane 3 returns.
+__global__ void wait_for_those_who_wait(unsigned* sums) {
+  if (threadIdx.x == 3) return;
+  if (threadIdx.x != 0) sums[threadIdx.x] = __reduce_add_sync(0xeu, threadIdx.x);
+  __syncwarp(0x7u);
+}
+
 }  // namespace
 
 TEST_CASE("shuffles take the value of the lane that CUDA says", "[hostcuda]") {
@@ -150,6 +157,15 @@ TEST_CASE("lanes wait for the lanes of their mask alone", "[hostcuda]") {
   REQUIRE(launch({1, 32}, sum_halves, out.data()) == cudaSuccess);
   for (unsigned i = 0; i < 16; ++i) CHECK(out[i] == 120);
   for (unsigned i = 16; i < 32; ++i) CHECK(out[i] == 376 * 16 * 16);
+}
+
+TEST_CASE("lanes that have met go on, whoever of a smaller number still waits for them", "[hostcuda]") {
+  const auto order = GENERATE(from_range(std::begin(all_orders), std::end(all_orders)));
+  fresh_device device;
+  device.order(order, 5);
+  std::vector<unsigned> sums(4);
+  REQUIRE(launch({1, 4}, wait_for_those_who_wait, sums.data()) == cudaSuccess);
+  CHECK(sums == std::vector<unsigned>{0, 3, 3, 0});
 }
 
 TEST_CASE("a warp operation does without lanes that have returned or never were", "[hostcuda]") {

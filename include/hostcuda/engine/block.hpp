@@ -14,6 +14,7 @@
 #include <hostcuda/engine/source_line.hpp>
 #include <hostcuda/engine/thread_set.hpp>
 
+#include <cstring>
 #include <exception>
 #include <string>
 #include <utility>
@@ -24,6 +25,16 @@ namespace hostcuda::detail {
 struct barrier_count {
   unsigned threads = 0;  // that took part
   unsigned true_ones = 0;
+};
+
+// Which warp operation it is: lanes meet in the same one only. `kind` is the address of a constant of its
+// argument's type and of what it computes.
+struct warp_operation {
+  const void* kind = nullptr;
+  const char* name = nullptr;
+  HOSTCUDA_UNSEEN bool operator==(const warp_operation& other) const {
+    return kind == other.kind && (name == other.name || std::strcmp(name, other.name) == 0);
+  }
 };
 
 class block_runner {
@@ -39,8 +50,7 @@ class block_runner {
 
   // Waits for the lanes of `mask`. True for the one lane that must then do the operation and call
   // finish_in_warp().
-  HOSTCUDA_UNSEEN bool meet_in_warp(std::uint32_t mask, void* argument, const void* kind,
-                                    const char* operation);
+  HOSTCUDA_UNSEEN bool meet_in_warp(std::uint32_t mask, void* argument, warp_operation operation);
   // What a lane of `mask` brought; null for one that has returned from the kernel or never was.
   HOSTCUDA_UNSEEN void* argument_of(std::uint32_t mask, unsigned lane);
   HOSTCUDA_UNSEEN void finish_in_warp(std::uint32_t mask);
@@ -56,8 +66,7 @@ class block_runner {
   // A lane that waits for others of its warp.
   struct warp_wait {
     std::uint32_t mask = 0;
-    const void* kind = nullptr;  // lanes meet in the same operation only
-    const char* operation = nullptr;
+    warp_operation operation;
     void* argument = nullptr;
     order_point arrived, released;
   };
@@ -86,7 +95,7 @@ class block_runner {
   HOSTCUDA_UNSEEN void end_by_exception();
   [[gnu::always_inline]] HOSTCUDA_UNSEEN void finish_current();
   HOSTCUDA_UNSEEN void complete_barrier();
-  HOSTCUDA_UNSEEN static bool has_met(const warp_state& warp, std::uint32_t mask, const void* kind);
+  HOSTCUDA_UNSEEN static bool has_met(const warp_state& warp, std::uint32_t mask, warp_operation operation);
   HOSTCUDA_UNSEEN void appoint_leaders(unsigned warp_number);
   HOSTCUDA_UNSEEN void abandon();
   HOSTCUDA_UNSEEN void fail_current(cudaError_t error, const std::string& what);
@@ -369,22 +378,20 @@ inline void block_runner::complete_barrier() {
 
 // ---- Warp operations
 
-inline bool block_runner::meet_in_warp(std::uint32_t mask, void* argument, const void* kind,
-                                       const char* operation) {
+inline bool block_runner::meet_in_warp(std::uint32_t mask, void* argument, warp_operation operation) {
   warp_state& warp = current_warp();
   warp_wait& mine = warp.lanes[lane()];
   if ((mask & current_bit()) == 0) [[unlikely]] {
     throw kernel_fault{
         cudaErrorLaunchFailure,
-        text_of(operation, " was called by a lane that is not in its mask ", hexadecimal(mask))};
+        text_of(operation.name, " was called by a lane that is not in its mask ", hexadecimal(mask))};
   }
   mine.mask = mask;
-  mine.kind = kind;
   mine.operation = operation;
   mine.argument = argument;
   mine.arrived.release();
   warp.waiting |= current_bit();
-  bool leads = has_met(warp, mask, kind);
+  bool leads = has_met(warp, mask, operation);
   if (!leads) {
     suspend();
     leads = (warp.leads & current_bit()) != 0;
@@ -395,12 +402,12 @@ inline bool block_runner::meet_in_warp(std::uint32_t mask, void* argument, const
   return leads;
 }
 
-inline bool block_runner::has_met(const warp_state& warp, std::uint32_t mask, const void* kind) {
+inline bool block_runner::has_met(const warp_state& warp, std::uint32_t mask, warp_operation operation) {
   const std::uint32_t needed = mask & warp.alive;
   if ((warp.waiting & needed) != needed) return false;
   for (std::uint32_t rest = needed; rest != 0; rest &= rest - 1) {
     const warp_wait& one = warp.lanes[std::countr_zero(rest)];
-    if (one.mask != mask || one.kind != kind) return false;
+    if (one.mask != mask || !(one.operation == operation)) return false;
   }
   return true;
 }
@@ -426,15 +433,16 @@ inline void block_runner::finish_in_warp(std::uint32_t mask) {
 // After a lane has returned: groups that waited for it alone.
 inline void block_runner::appoint_leaders(unsigned warp_number) {
   warp_state& warp = warps_[warp_number];
-  std::uint32_t rest = warp.waiting;
-  while (rest != 0) {
+  for (std::uint32_t rest = warp.waiting; rest != 0;) {
     const auto lane = static_cast<unsigned>(std::countr_zero(rest));
     const warp_wait& one = warp.lanes[lane];
-    if (has_met(warp, one.mask, one.kind)) {
+    if (has_met(warp, one.mask, one.operation)) {
       warp.leads |= 1u << lane;
       runnable_.add(warp_number, 1u << lane);
+      rest &= ~one.mask;
+    } else {
+      rest &= rest - 1;  // lanes of its mask may have met without it
     }
-    rest &= ~(one.mask | 1u << lane);
   }
 }
 
@@ -469,8 +477,8 @@ inline void block_runner::report_standstill() {
       const std::uint32_t group = lanes_waiting_like(warps_[w], first);
       const warp_wait& wait = warps_[w].lanes[first];
       text += text_of("\n  lanes ", hexadecimal(group), " of warp ", w, ", the first thread ",
-                      to_text(index_[w * warp_lanes + first]), ", wait in ", wait.operation, " for lanes ",
-                      hexadecimal(wait.mask & warps_[w].alive & ~group));
+                      to_text(index_[w * warp_lanes + first]), ", wait in ", wait.operation.name,
+                      " for lanes ", hexadecimal(wait.mask & warps_[w].alive & ~group));
       rest &= ~group;
     }
   }
@@ -482,7 +490,7 @@ inline std::uint32_t block_runner::lanes_waiting_like(const warp_state& warp, un
   std::uint32_t group = 0;
   for (unsigned i = 0; i < warp_lanes; ++i) {
     const bool alike =
-        warp.lanes[i].mask == warp.lanes[lane].mask && warp.lanes[i].kind == warp.lanes[lane].kind;
+        warp.lanes[i].mask == warp.lanes[lane].mask && warp.lanes[i].operation == warp.lanes[lane].operation;
     if (alike) group |= 1u << i;
   }
   return group & warp.waiting;

@@ -8,7 +8,7 @@
 
 namespace hostcuda::detail {
 
-// Its address tells operations apart.
+// Its address tells apart what operations compute.
 template <class Argument, class Combine>
 inline constexpr char operation_kind = 0;
 
@@ -20,7 +20,7 @@ void warp_collective(unsigned mask, Argument& mine, Combine&& combine,
                      const char* operation = __builtin_FUNCTION()) {
   block_runner& block = kernel_runner(operation);
   const void* kind = &operation_kind<Argument, std::remove_cvref_t<Combine>>;
-  if (!block.meet_in_warp(mask, &mine, kind, operation)) return;
+  if (!block.meet_in_warp(mask, &mine, {kind, operation})) return;
   std::array<Argument*, warp_lanes> arguments;
   for (unsigned lane = 0; lane < warp_lanes; ++lane) {
     arguments[lane] = static_cast<Argument*>(block.argument_of(mask, lane));
