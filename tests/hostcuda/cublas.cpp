@@ -142,14 +142,14 @@ TEST_CASE("a product has the same bits in every run, however many workers there 
   const scoped_handle handle;
   std::mt19937 random(5);
   const int m = 301, n = 263, k = 505;
-  const auto a = random_matrix<float>(m, k, 0, random), b = random_matrix<float>(k, n, 0, random);
+  const auto a = random_matrix<float>(k, m, 0, random), b = random_matrix<float>(k, n, 0, random);
   const float alpha = 1, beta = 0;
   std::vector<matrix<float>> results;
   for (const int workers : {3, 3, 2, 1}) {
     const hostcuda_tests::fresh_device restored;
     settings().workers = workers;
     matrix<float>& c = results.emplace_back(m, n, 0, 0.0f);
-    REQUIRE(cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, m, n, k, &alpha, a.data(), a.ld, b.data(), b.ld,
+    REQUIRE(cublasSgemm(handle, CUBLAS_OP_T, CUBLAS_OP_N, m, n, k, &alpha, a.data(), a.ld, b.data(), b.ld,
                         &beta, c.data(), c.ld) == CUBLAS_STATUS_SUCCESS);
   }
   for (const auto& result : results) REQUIRE(result.memory == results[0].memory);

@@ -15,14 +15,27 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 // OpenBLAS's; null where the program is linked with another BLAS.
-extern "C" __attribute__((weak)) void openblas_set_num_threads(int threads);
+extern "C" {
+__attribute__((weak)) void openblas_set_num_threads(int threads);
+__attribute__((weak)) char* openblas_get_corename();
+}
 
 namespace hostcuda::detail::blas {
 
 inline void use_one_thread() {
   if (&openblas_set_num_threads != nullptr) openblas_set_num_threads(1);
+}
+
+// Whether the BLAS multiplies small matrices without packing them first, as OpenBLAS does with AVX-512.
+inline bool has_unpacked_products() {
+  static const bool found = [] {
+    const std::string_view core = &openblas_get_corename != nullptr ? openblas_get_corename() : "";
+    return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
+  }();
+  return found;
 }
 
 // A column-major matrix as the caller stores it, and whether a product takes it transposed.
@@ -70,28 +83,45 @@ inline void multiply_by_blas(const product& p) {
               p.b.data, p.b.ld, p.beta, p.c, p.ldc);
 }
 
-// How C is cut: into some 64 tiles, few enough that a BLAS does not spend its time on packing A and B, and so
-// many that threads which are interrupted do not keep the others waiting. A tile takes 20 µs at least.
+inline int divide_up(int a, int b) { return (a + b - 1) / b; }
+
+// How C is cut: into tiles of few enough elements, about square, their sides multiples of what the BLAS's
+// kernels take at once.
 struct tiling {
   int rows, cols;  // of a tile
 
   explicit tiling(const product& p) : rows(p.m), cols(p.n) {
-    const double enough_flops = std::max(2e6, p.flops() / 64);
-    constexpr int small = 64;
-    while (2.0 * rows * cols * p.k > enough_flops && std::max(rows, cols) > small) {
+    const double enough = enough_elements(p);
+    while (1.0 * rows * cols > enough && std::max(rows, cols) > step) {
       int& longer = rows > cols ? rows : cols;
-      longer = half_of(longer);
+      longer = (longer - 1) / step * step;
     }
+    rows = evenly(p.m, rows);
+    cols = evenly(p.n, cols);
   }
 
  private:
-  // Rounded up to what the BLAS's kernels take at once.
-  static int half_of(int length) { return (length / 2 + 15) / 16 * 16; }
+  static constexpr int step = 16;
+
+  // Tiles of up to 10⁶ multiplications are not packed, and are the quickest; but where neither operand is
+  // transposed, or k is so large that they would be tiny, packing wins. What is packed is to be large, as
+  // each tile packs its rows of A and its columns of B, but not so large that threads find nothing to do.
+  static double enough_elements(const product& p) {
+    constexpr double most_unpacked = 1e6, packed_work = 2.5e6, most_packed = 128 * 256;
+    if (has_unpacked_products() && p.a.transposed != p.b.transposed && p.k <= 2000)
+      return most_unpacked / p.k;
+    return std::min(most_packed, std::max(1.0 * p.m * p.n / 8, packed_work / p.k));
+  }
+
+  // The least side that needs no more parts of `length` than `side` does.
+  static int evenly(int length, int side) {
+    const int parts = divide_up(length, side);
+    return divide_up(divide_up(length, parts), step) * step;
+  }
 };
 
 inline void multiply_in_tiles(const product& p, const tiling& tile) {
-  const int down = (p.m + tile.rows - 1) / tile.rows;
-  const int across = (p.n + tile.cols - 1) / tile.cols;
+  const int down = divide_up(p.m, tile.rows), across = divide_up(p.n, tile.cols);
   pool().share(static_cast<std::size_t>(down) * static_cast<std::size_t>(across), [&](std::size_t number) {
     const int row = static_cast<int>(number) % down * tile.rows;
     const int col = static_cast<int>(number) / down * tile.cols;
@@ -162,7 +192,7 @@ inline void multiply_by_blas(const vector_product& p) {
 // Memory's speed limits it: parts of half a megabyte of A.
 inline void multiply_in_parts(const vector_product& p) {
   const int part_size = std::max(16, (1 << 17) / p.inputs() / 16 * 16);
-  const int parts = (p.outputs() + part_size - 1) / part_size;
+  const int parts = divide_up(p.outputs(), part_size);
   pool().share(static_cast<std::size_t>(parts), [&](std::size_t number) {
     const int first = static_cast<int>(number) * part_size;
     const int size = std::min(part_size, p.outputs() - first);
