@@ -56,16 +56,27 @@ struct profiled {
 };
 
 using px::layout;
-using px::kernels::large_gemm_tile, px::kernels::small_gemm_tile;
-using px::kernels::large_tensor_tile, px::kernels::small_tensor_tile, px::kernels::wmma_tile;
+using namespace px::kernels;
 
 constexpr profiled cases[] = {
+    {"gemm-wide-nt", "fp32", tiled<layout::nt, wide_gemm_tile>},
+    {"gemm-wide-nn", "fp32", tiled<layout::nn, wide_gemm_tile>},
+    {"gemm-wide-tn", "fp32", tiled<layout::tn, wide_gemm_tile>},
     {"gemm-large-nt", "fp32", tiled<layout::nt, large_gemm_tile>},
     {"gemm-large-nn", "fp32", tiled<layout::nn, large_gemm_tile>},
     {"gemm-large-tn", "fp32", tiled<layout::tn, large_gemm_tile>},
+    {"gemm-medium-nt", "fp32", tiled<layout::nt, medium_gemm_tile>},
+    {"gemm-medium-nn", "fp32", tiled<layout::nn, medium_gemm_tile>},
+    {"gemm-medium-tn", "fp32", tiled<layout::tn, medium_gemm_tile>},
     {"gemm-small-nt", "fp32", tiled<layout::nt, small_gemm_tile>},
     {"gemm-small-nn", "fp32", tiled<layout::nn, small_gemm_tile>},
     {"gemm-small-tn", "fp32", tiled<layout::tn, small_gemm_tile>},
+    {"gemm-tall-nt", "fp32", tiled<layout::nt, tall_gemm_tile>},
+    {"gemm-tall-nn", "fp32", tiled<layout::nn, tall_gemm_tile>},
+    {"gemm-tall-tn", "fp32", tiled<layout::tn, tall_gemm_tile>},
+    {"gemm-flat-nt", "fp32", tiled<layout::nt, flat_gemm_tile>},
+    {"gemm-flat-nn", "fp32", tiled<layout::nn, flat_gemm_tile>},
+    {"gemm-flat-tn", "fp32", tiled<layout::tn, flat_gemm_tile>},
     // Tensor instructions: m16n8k16, TF32 m16n8k8; by WMMA 16×16×16, which is two of the first.
     {"tensor-fp16-large-nt", "fp16", tensor<layout::nt, __half, large_tensor_tile>},
     {"tensor-fp16-large-nn", "fp16", tensor<layout::nn, __half, large_tensor_tile>},

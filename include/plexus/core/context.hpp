@@ -1,5 +1,5 @@
-// Where work runs: a stream, the policy that chooses between hand-written kernels and the vendor's BLAS, and
-// the vendor's handle.
+// Where work runs: a stream, the policy that chooses between hand-written kernels and the vendor's BLAS, what
+// the choice goes by, and the memory and the vendor's handle that products need.
 #pragma once
 
 #include <plexus/core/buffer.hpp>
@@ -27,6 +27,23 @@ inline constexpr bool has_vendor_blas = false;
 inline constexpr gemm_policy default_gemm_policy =
     platform::on_cpu && has_vendor_blas ? gemm_policy::vendor : gemm_policy::native;
 
+// What the choice of a kernel goes by.
+struct device_traits {
+  int multiprocessors;
+  int capability;  // 10·major + minor
+};
+
+inline device_traits current_device() {
+  const auto attribute = [](cudaDeviceAttr which) {
+    int device = 0, value = 0;
+    check(cudaGetDevice(&device), "asking for the current device");
+    check(cudaDeviceGetAttribute(&value, which, device), "asking for a device's attribute");
+    return value;
+  };
+  return {attribute(cudaDevAttrMultiProcessorCount),
+          10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor)};
+}
+
 class context {
  public:
   explicit context(gemm_policy policy = default_gemm_policy) { set_policy(policy); }
@@ -41,6 +58,10 @@ class context {
 
   cudaStream_t stream() const { return stream_.get(); }
   void synchronize() const { stream_.synchronize(); }
+  const device_traits& device() const { return device_; }
+  // For the parts of sums that are computed in slices. It is there from the beginning, so that nothing is
+  // allocated while a graph is recorded.
+  view<float> parts() const { return parts_.view(); }
 
   // Room for the sums of the next product. It moves when it grows: who records a graph asks for the most
   // before.
@@ -58,9 +79,13 @@ class context {
 #endif
 
  private:
+  static constexpr std::size_t parts_size = platform::on_cpu ? 0 : std::size_t{2} << 20;
+
   gemm_policy policy_;
   plexus::stream stream_;
   buffer<float> sums_;
+  device_traits device_ = current_device();
+  buffer<float> parts_{parts_size};
 #if defined(PLEXUS_VENDOR_BLAS)
   // cuBLAS's own memory, given to it once so that it never allocates, in a recorded graph least of all: what
   // NVIDIA recommends for the largest devices. A CBLAS needs none.

@@ -24,6 +24,11 @@ __global__ void __launch_bounds__(32 * rows_per_block) for_each_row_kernel(int r
 }
 
 template <class Function>
+__global__ void __launch_bounds__(32 * rows_per_block) for_each_row_by_block_kernel(Function function) {
+  function(block_group<32 * rows_per_block>{}, static_cast<int>(blockIdx.x));
+}
+
+template <class Function>
 struct on_single_thread {
   Function function;
   PLEXUS_FN void operator()(std::size_t row) const { function(single_thread_group{}, static_cast<int>(row)); }
@@ -40,6 +45,13 @@ void for_each_row(cudaStream_t stream, int rows, Function function) {
                              dim3(32 * rows_per_block)};
     launch("launching a row-wise function", stream, shape, for_each_row_kernel<Function>, rows, function);
   }
+}
+
+// The same for few and long rows: a block a row.
+template <class Function>
+void for_each_row_by_block(cudaStream_t stream, int rows, Function function) {
+  const launch_shape shape{dim3(static_cast<unsigned>(rows)), dim3(32 * rows_per_block)};
+  launch("launching a row-wise function", stream, shape, for_each_row_by_block_kernel<Function>, function);
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -38,6 +38,28 @@ struct warp_group {
   }
 };
 
+// All threads of a block, of whole warps. Its sum adds the warps' sums in their order, and every thread gets
+// it.
+template <int Threads>
+struct block_group {
+  static_assert(Threads % 32 == 0, "a block_group consists of whole warps");
+
+  __device__ static int rank() { return static_cast<int>(threadIdx.x); }
+  PLEXUS_FN static constexpr int size() { return Threads; }
+
+  template <class T>
+  __device__ static T sum(T value) {
+    __shared__ T sums[Threads / 32];
+    value = warp_group::sum(value);
+    __syncthreads();  // everybody has read what an earlier call left
+    if (warp_group::rank() == 0) sums[rank() / 32] = value;
+    __syncthreads();
+    T total = 0;
+    for (const T one : sums) total += one;
+    return total;
+  }
+};
+
 struct single_thread_group {
   PLEXUS_FN static constexpr int rank() { return 0; }
   PLEXUS_FN static constexpr int size() { return 1; }

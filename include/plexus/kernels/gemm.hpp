@@ -1,18 +1,21 @@
 // GEMM in FP32: C = A·Bᵀ, A·B or Aᵀ·B, any size, alignment and leading dimension, any epilogue.
 //
 // A block computes a tile of C. It walks along the common dimension k; of each piece the block's threads
-// bring the two operand tiles from global memory through registers into shared memory, and then each thread
-// adds the outer products of its own thread_m rows and thread_n columns. Every element of C is one chain of
+// bring the two operand tiles into shared memory, one stage of two, while each thread adds the outer products
+// of its own thread_m rows and thread_n columns from the other stage. Every element of C is one chain of
 // multiply-adds in the order of k, whatever the tile: the bits depend neither on the tile nor on the other
-// rows of a batch.
+// rows of a batch. (A product in slices adds the chains of its slices, in their order.)
 #pragma once
 
 #include <plexus/core/launch.hpp>
 #include <plexus/core/view.hpp>
 #include <plexus/kernels/packet.hpp>
+#include <plexus/kernels/slices.hpp>
 
 #include <bit>
+#include <concepts>
 #include <cstddef>
+#include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -22,16 +25,39 @@ enum class layout { nt, nn, tn };
 
 namespace kernels {
 
-// A tile says what of C a block and a thread compute, and how much of k is staged at a time.
+// A tile says what of C a block and a thread compute, how much of k is staged at a time, and how many blocks
+// a multiprocessor's registers must hold.
+struct wide_gemm_tile {
+  static constexpr int block_m = 128, block_n = 256, block_k = 8;
+  static constexpr int thread_m = 8, thread_n = 16;
+  static constexpr int resident_blocks = 1;
+};
 struct large_gemm_tile {
   static constexpr int block_m = 128, block_n = 128, block_k = 8;
   static constexpr int thread_m = 8, thread_n = 8;
-  static constexpr int resident_blocks = 2;  // blocks that a multiprocessor's registers must hold
+  static constexpr int resident_blocks = 2;
+};
+struct medium_gemm_tile {
+  static constexpr int block_m = 64, block_n = 64, block_k = 8;
+  static constexpr int thread_m = 8, thread_n = 4;
+  static constexpr int resident_blocks = 4;
 };
 struct small_gemm_tile {
   static constexpr int block_m = 32, block_n = 32, block_k = 16;
   static constexpr int thread_m = 4, thread_n = 4;
   static constexpr int resident_blocks = 8;
+};
+// Products of few columns or few rows. The long operand is read once, at the pace of memory, with which even
+// a tile of which half idles keeps up.
+struct tall_gemm_tile {
+  static constexpr int block_m = 128, block_n = 32, block_k = 8;
+  static constexpr int thread_m = 8, thread_n = 4;
+  static constexpr int resident_blocks = 4;
+};
+struct flat_gemm_tile {
+  static constexpr int block_m = 32, block_n = 128, block_k = 8;
+  static constexpr int thread_m = 4, thread_n = 8;
+  static constexpr int resident_blocks = 4;
 };
 
 // What follows from a tile. The 32 lanes of a warp stand 4 × 8 in the warp's part of C.
@@ -47,106 +73,175 @@ struct gemm_arrangement : Tile {
                 "a GEMM tile consists of whole warps");
 };
 
-// One operand's way from global through a thread's registers into shared memory, a tile at a time along k.
-// The operand is seen as extent × depth: extent is m or n, depth is k. In shared memory depth k is row k, and
-// along the extent the tile lies transposed in blocks of 4 × Lanes, so that a thread reads with one 128-bit
-// load the four elements lane, lane + Lanes, lane + 2·Lanes, lane + 3·Lanes: neighbouring lanes then own
-// neighbouring columns of C, and the epilogue's accesses are coalesced.
-template <int Extent, int Depth, int Threads, int Lanes, bool DepthIsContiguous, int Vector>
-class operand_loader {
-  static constexpr int sector = 8;  // floats that one access to global memory moves at least
-  static constexpr int packets = Extent * Depth / (Threads * Vector);
-  static_assert(Extent % 32 == 0 && Depth % sector == 0,
-                "a GEMM tile covers whole rows of banks and whole sectors");
-  static_assert(std::has_single_bit(unsigned{Extent}) && std::has_single_bit(unsigned{Depth}) &&
-                    std::has_single_bit(unsigned{Threads}) && packets > 0,
-                "place_of() below adds up over the bits of its argument");
-
- public:
-  // Rows 4 mod 32 banks apart, with the orders of place_of(), put the 32 lanes of a warp into 32 different
-  // banks when they write, packets and single elements alike.
+// In shared memory an operand's piece is depth × extent: extent is m or n, depth is k. Along the extent it
+// lies transposed in blocks of 4 × Lanes, so that a thread reads with one 128-bit load the four elements
+// lane, lane + Lanes, lane + 2·Lanes, lane + 3·Lanes: neighbouring lanes then own neighbouring columns of C,
+// and the epilogue's accesses are coalesced. Rows 4 mod 32 banks apart put a warp's 32 floats into 32
+// different banks when it writes them, be they 32 neighbours of one row or 4 of each of 8 rows.
+template <int Extent, int Depth, int Lanes>
+struct staged_piece {
+  static_assert(Extent % 32 == 0 && std::has_single_bit(unsigned{Extent}),
+                "a GEMM tile covers whole rows of banks, and places are permutations of bits");
+  static constexpr int depth = Depth;
   static constexpr int stride = Extent + 4;
   static constexpr int size = Depth * stride;
 
-  // Begins at element `first` of the extent and at depth 0.
-  __device__ operand_loader(const matrix_view<const float>& operand, int first) : ld_(operand.ld) {
-    const place at = place_of(static_cast<int>(threadIdx.x));
-    extent_left_ = (DepthIsContiguous ? operand.rows : operand.cols) - first - at.extent;
-    depth_left_ = (DepthIsContiguous ? operand.cols : operand.rows) - at.depth;
-    from_ = operand.data + offset({first + at.extent, at.depth});
-    to_ = at.depth * stride + position_of(at.extent);
+  __device__ static constexpr int place_of(int extent, int depth) {
+    return depth * stride + extent / block * block + extent % Lanes * 4 + extent % block / Lanes;
+  }
+  // The extents in the order of their places.
+  __device__ static constexpr int extent_at(int index) {
+    return index / block * block + index % 4 * Lanes + index % block / 4;
   }
 
-  // The next tile from global memory; zeros where it overhangs the operand.
-  __device__ void load() {
+ private:
+  static constexpr int block = 4 * Lanes;
+};
+
+// What the main loop asks of an operand's way into shared memory. A loader begins at depth 0 and walks along
+// it, a piece at a time. (A convolution gives one that finds the elements of its patches.)
+template <class Loader>
+concept operand_loader = requires(Loader loader, float* shared, int depths) {
+  { Loader::piece::stride + Loader::piece::size } -> std::convertible_to<int>;
+  loader.load_first(shared, depths);  // `depths` of the first piece, and zeros behind them
+  loader.fetch(shared);               // begins to bring the next piece
+  loader.land(shared);                // ends it: once asynchronous copies have arrived, all is there
+};
+
+// Loads a matrix, float by float: so the transposition costs nothing, and any alignment is as good as any
+// other. A warp reads whole sectors. Source says which floats are the thread's own:
+//   count            how many of a piece
+//   take(i)          where they lie, one after the other; after the last, those of the next piece follow
+//   place(i)         where the i-th goes in shared memory, depth(i) its depth in the piece
+//   move(depths)     moves all that follow along the depth
+template <class Source>
+class float_loader {
+ public:
+  using piece = typename Source::piece;
+
+  // Begins at element `first` of the extent. Beyond the operand's edge its last element is loaded again: what
+  // comes of it lies outside C, and the loads need no predicates.
+  __device__ float_loader(const matrix_view<const float>& operand, int first) : source_(operand, first) {}
+
+  __device__ void load_first(float* shared, int depths) {
     PLEXUS_UNROLL
-    for (int i = 0; i < packets; ++i) {
-      const place at = place_of(i * Threads);
-      const bool inside = at.extent < extent_left_ && at.depth < depth_left_;
-      packets_[i] = inside ? load_packet<Vector>(from_ + offset(at)) : packet<Vector>{};
+    for (int i = 0; i < Source::count; ++i) {
+      const float* const from = source_.take(i);
+      shared[source_.place(i)] = source_.depth(i) < depths ? *from : 0.0f;
     }
-    from_ += offset({0, Depth});
-    depth_left_ -= Depth;
+    source_.move(depths - piece::depth);
   }
 
-  // The tile last loaded, into shared memory.
-  __device__ void store(float* shared) const {
+  __device__ void fetch(float* shared) {
     PLEXUS_UNROLL
-    for (int i = 0; i < packets; ++i) {
-      const place at = place_of(i * Threads);
-      PLEXUS_UNROLL
-      for (int v = 0; v < Vector; ++v) {
-        const place element =
-            DepthIsContiguous ? place{at.extent, at.depth + v} : place{at.extent + v, at.depth};
-        shared[to_ + element.depth * stride + position_of(element.extent)] = packets_[i].at[v];
+    for (int i = 0; i < Source::count; ++i) {
+      if constexpr (platform::has_async_copies) {
+        __pipeline_memcpy_async(shared + source_.place(i), source_.take(i), sizeof(float));
+      } else {
+        in_flight_[i] = *source_.take(i);
       }
     }
   }
 
+  __device__ void land(float* shared) const {
+    if constexpr (!platform::has_async_copies) {
+      PLEXUS_UNROLL
+      for (int i = 0; i < Source::count; ++i) shared[source_.place(i)] = in_flight_[i];
+    }
+  }
+
  private:
-  struct place {
-    int extent, depth;
-  };
-
-  // Of the tile's packets, in the order of the threads. A warp reads whole sectors: one of each of several
-  // rows where the depth is contiguous (extents in the order of their positions), 32 elements of several rows
-  // where the extent is. Every bit of the index is one bit of the place, so place_of(thread + i·Threads) =
-  // place_of(thread) + place_of(i·Threads), the last a constant.
-  __device__ static constexpr place place_of(int index) {
-    constexpr int lanes = (DepthIsContiguous ? sector : 32) / Vector;
-    constexpr int rows = DepthIsContiguous ? Extent : Depth;
-    const int lane = index % lanes * Vector;
-    const int row = index / lanes % rows;
-    const int group = index / (lanes * rows);
-    if constexpr (DepthIsContiguous) return {extent_at(row), group * sector + lane};
-    return {group * 32 + lane, row};
-  }
-
-  // The transposition of 4 × Lanes blocks, and its inverse.
-  __device__ static constexpr int position_of(int extent) {
-    return extent / (4 * Lanes) * (4 * Lanes) + extent % Lanes * 4 + extent % (4 * Lanes) / Lanes;
-  }
-  __device__ static constexpr int extent_at(int position) {
-    return position / (4 * Lanes) * (4 * Lanes) + position % 4 * Lanes + position % (4 * Lanes) / 4;
-  }
-
-  __device__ std::ptrdiff_t offset(place at) const {
-    return DepthIsContiguous ? static_cast<std::ptrdiff_t>(at.extent) * ld_ + at.depth
-                             : static_cast<std::ptrdiff_t>(at.depth) * ld_ + at.extent;
-  }
-
-  const float* from_;  // the thread's first packet of the next tile
-  int ld_;
-  int extent_left_, depth_left_;  // elements from there to the operand's end
-  int to_;                        // where that packet goes in shared memory
-  packet<Vector> packets_[packets];
+  Source source_;
+  float in_flight_[Source::count];  // fetched and not yet landed, where the hardware does not copy by itself
 };
 
-template <layout L, class Tile, int Vector>
+// An operand (extent, depth): the depth is contiguous. Eight threads read one sector of a row, a warp four
+// rows, in the order of their places.
+template <int Extent, int Depth, int Threads, int Lanes>
+class along_depth {
+  static constexpr int sector = 8;  // floats that one access to global memory moves at least
+  static constexpr int rows = Threads / sector;
+  static_assert(Depth % sector == 0 && Extent % rows == 0, "a GEMM piece consists of whole sectors");
+
+ public:
+  using piece = staged_piece<Extent, Depth, Lanes>;
+  static constexpr int count = Extent * Depth / Threads;
+
+  __device__ along_depth(const matrix_view<const float>& operand, int first) {
+    const int row = piece::extent_at(static_cast<int>(threadIdx.x / sector));
+    depth_ = static_cast<int>(threadIdx.x % sector);
+    place_ = piece::place_of(row, depth_);
+    PLEXUS_UNROLL
+    for (int i = 0; i < rows_of_thread; ++i) {
+      const int extent = first + row + extent_of(i);
+      from_[i] = operand.row(extent < operand.rows ? extent : operand.rows - 1) + depth_;
+    }
+  }
+
+  __device__ const float* take(int i) {
+    const float* const from = from_[i % rows_of_thread];
+    from_[i % rows_of_thread] += sector;
+    return from;
+  }
+  __device__ int depth(int i) const { return depth_ + depth_of(i); }
+  __device__ int place(int i) const { return place_ + piece::place_of(extent_of(i), depth_of(i)); }
+  __device__ void move(int depths) {
+    PLEXUS_UNROLL
+    for (int i = 0; i < rows_of_thread; ++i) from_[i] += depths;
+  }
+
+ private:
+  static constexpr int rows_of_thread = Extent / rows;
+  // Of the thread's i-th float, counted from its first: every bit of an index is one bit of a place, so
+  // places of a thread's own bits and of i's add up.
+  __device__ static constexpr int extent_of(int i) { return piece::extent_at(i % rows_of_thread * rows); }
+  __device__ static constexpr int depth_of(int i) { return i / rows_of_thread * sector; }
+
+  const float* from_[rows_of_thread];
+  int depth_, place_;
+};
+
+// An operand (depth, extent): the extent is contiguous. A thread reads down one column, a warp 32 neighbours.
+template <int Extent, int Depth, int Threads, int Lanes>
+class along_extent {
+  static constexpr int rows = Threads / Extent;  // of the piece, that the block's threads cover at once
+  static_assert(Threads % Extent == 0 && Depth % rows == 0, "a GEMM block loads whole rows of a piece");
+
+ public:
+  using piece = staged_piece<Extent, Depth, Lanes>;
+  static constexpr int count = Depth / rows;
+
+  __device__ along_extent(const matrix_view<const float>& operand, int first) : ld_(operand.ld) {
+    const int col = static_cast<int>(threadIdx.x % Extent);
+    depth_ = static_cast<int>(threadIdx.x / Extent);
+    place_ = piece::place_of(col, depth_);
+    from_ = operand.row(depth_) + (first + col < operand.cols ? first + col : operand.cols - 1);
+  }
+
+  __device__ const float* take(int) {
+    const float* const from = from_;
+    move(rows);
+    return from;
+  }
+  __device__ int depth(int i) const { return depth_ + i * rows; }
+  __device__ int place(int i) const { return place_ + i * rows * piece::stride; }
+  __device__ void move(int depths) { from_ += depths * ld_; }
+
+ private:
+  const float* from_;
+  std::ptrdiff_t ld_;
+  int depth_, place_;
+};
+
+template <layout L, class Tile>
 struct gemm_operands {
   using at = gemm_arrangement<Tile>;
-  using a = operand_loader<at::block_m, at::block_k, at::threads, at::lanes_m, L != layout::tn, Vector>;
-  using b = operand_loader<at::block_n, at::block_k, at::threads, at::lanes_n, L == layout::nt, Vector>;
+  template <bool DepthIsContiguous, int Extent, int Lanes>
+  using loader =
+      float_loader<std::conditional_t<DepthIsContiguous, along_depth<Extent, at::block_k, at::threads, Lanes>,
+                                      along_extent<Extent, at::block_k, at::threads, Lanes>>>;
+  using a = loader<L != layout::tn, at::block_m, at::lanes_m>;
+  using b = loader<L == layout::nt, at::block_n, at::lanes_n>;
 };
 
 // A thread's part of C: rows row() + 4·i and columns col() + 8·j of its block's tile.
@@ -155,8 +250,8 @@ class gemm_accumulators {
   using at = gemm_arrangement<Tile>;
 
  public:
-  // Adds the product of two staged tiles, one outer product for every k.
-  template <class Operands>
+  // Adds the product of two staged pieces, one outer product for every k.
+  template <int StrideA, int StrideB>
   __device__ void multiply_add(const float* a, const float* b) {
     a += warp_row() + 4 * lane_row();
     b += warp_col() + 4 * lane_col();
@@ -164,8 +259,8 @@ class gemm_accumulators {
     for (int k = 0; k < at::block_k; ++k) {
       float fragment_a[at::thread_m];
       float fragment_b[at::thread_n];
-      read(fragment_a, a + k * Operands::a::stride, 4 * at::lanes_m);
-      read(fragment_b, b + k * Operands::b::stride, 4 * at::lanes_n);
+      read(fragment_a, a + k * StrideA, 4 * at::lanes_m);
+      read(fragment_b, b + k * StrideB, 4 * at::lanes_n);
       PLEXUS_UNROLL
       for (int i = 0; i < at::thread_m; ++i) {
         PLEXUS_UNROLL
@@ -174,16 +269,18 @@ class gemm_accumulators {
     }
   }
 
-  // Hands every element inside C to the epilogue, the tile beginning at (first_row, first_col).
+  // Hands every element inside C (rows, cols) to the epilogue, the tile beginning at (first_row, first_col).
+  // The epilogue counts C's rows from `offset` on.
   template <class Epilogue>
-  __device__ void finish(int first_row, int first_col, const Epilogue& epilogue) const {
+  __device__ void finish(int first_row, int first_col, int rows, int cols, int offset,
+                         const Epilogue& epilogue) const {
     PLEXUS_UNROLL
     for (int i = 0; i < at::thread_m; ++i) {
       const int row = first_row + warp_row() + lane_row() + i * at::lanes_m;
       PLEXUS_UNROLL
       for (int j = 0; j < at::thread_n; ++j) {
         const int col = first_col + warp_col() + lane_col() + j * at::lanes_n;
-        if (row < epilogue.c.rows && col < epilogue.c.cols) epilogue(row, col, sums_[i][j]);
+        if (row < rows && col < cols) epilogue(offset + row, col, sums_[i][j]);
       }
     }
   }
@@ -207,75 +304,84 @@ class gemm_accumulators {
   float sums_[at::thread_m][at::thread_n] = {};
 };
 
-template <layout L, class Tile, int Vector, class Epilogue>
-__global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::resident_blocks)
-    gemm_kernel(matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
-  using operands = gemm_operands<L, Tile, Vector>;
-  alignas(16) __shared__ float shared_a[2][operands::a::size];
-  alignas(16) __shared__ float shared_b[2][operands::b::size];
-
-  const int k = L == layout::tn ? a.rows : a.cols;
-  const int blocks_n = divide_up(epilogue.c.cols, Tile::block_n);
-  const int first_row = static_cast<int>(blockIdx.x) / blocks_n * Tile::block_m;
-  const int first_col = static_cast<int>(blockIdx.x) % blocks_n * Tile::block_n;
-
-  typename operands::a loader_a(a, first_row);
-  typename operands::b loader_b(b, first_col);
-  gemm_accumulators<Tile> sums;
-  loader_a.load();
-  loader_b.load();
-  for (int first_k = 0, stage = 0; first_k < k; first_k += Tile::block_k, stage ^= 1) {
-    loader_a.store(shared_a[stage]);
-    loader_b.store(shared_b[stage]);
-    // One barrier a step is enough: whoever overwrites a stage has passed the barrier of the other stage, and
-    // that one comes after everybody's reads of this.
+// Adds to `sums` the products of two operands along all k of them. A piece of less than block_k comes first,
+// so that the loads of all others need no predicates.
+template <class Tile, operand_loader LoaderA, operand_loader LoaderB>
+__device__ void multiply_operands(LoaderA a, LoaderB b, int k, gemm_accumulators<Tile>& sums) {
+  alignas(16) __shared__ float shared_a[2][LoaderA::piece::size];
+  alignas(16) __shared__ float shared_b[2][LoaderB::piece::size];
+  int pieces = divide_up(k, Tile::block_k);
+  if (pieces == 0) return;
+  a.load_first(shared_a[0], k - (pieces - 1) * Tile::block_k);
+  b.load_first(shared_b[0], k - (pieces - 1) * Tile::block_k);
+  __syncthreads();
+  const auto multiply = [&](int stage) {
+    sums.template multiply_add<LoaderA::piece::stride, LoaderB::piece::stride>(shared_a[stage],
+                                                                               shared_b[stage]);
+  };
+  const auto fetch_and_multiply = [&](int stage) {
+    a.fetch(shared_a[1 - stage]);  // in flight during the arithmetic
+    b.fetch(shared_b[1 - stage]);
+    multiply(stage);
+    a.land(shared_a[1 - stage]);
+    b.land(shared_b[1 - stage]);
+    if constexpr (platform::has_async_copies) {
+      __pipeline_commit();
+      __pipeline_wait_prior(0);
+    }
+    // One barrier a piece is enough: whoever overwrites a stage has passed the barrier of the other stage,
+    // and that one comes after everybody's reads of this.
     __syncthreads();
-    loader_a.load();  // in flight during the arithmetic
-    loader_b.load();
-    sums.template multiply_add<operands>(shared_a[stage], shared_b[stage]);
+  };
+  for (; pieces > 1; pieces -= 2) {  // both stages in turn: where they lie are constants then
+    fetch_and_multiply(0);
+    if (pieces == 2) break;
+    fetch_and_multiply(1);
   }
-  sums.finish(first_row, first_col, epilogue);
+  multiply(pieces - 1);
 }
 
-template <layout L, class Tile, int Vector, class Epilogue>
-void launch_gemm_by(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
-                    const Epilogue& epilogue) {
-  const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows, Tile::block_m)) *
-                      static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
-  const launch_shape shape{dim3(blocks), dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))};
-  launch("launching a GEMM", stream, shape, gemm_kernel<L, Tile, Vector, Epilogue>, a, b, epilogue);
+// The depths of an operand that belong to a slice.
+template <bool DepthIsContiguous>
+__device__ matrix_view<const float> part_of(const matrix_view<const float>& x, slice_range depths) {
+  const int count = depths.end - depths.begin;
+  if constexpr (DepthIsContiguous) return {x.data + depths.begin, x.rows, count, x.ld};
+  return {x.row(depths.begin), count, x.cols, x.ld};
 }
 
-// Loads by 128 bits where both operands allow it.
+// Block (i, j, s) computes tile (i, j) of the product of slice s. The slices' results follow each other: of
+// slice s, the epilogue gets element (i, j) as (s·m + i, j).
+template <layout L, class Tile, class Epilogue>
+__global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::resident_blocks)
+    gemm_kernel(matrix_view<const float> a, matrix_view<const float> b, int slice_depth, Epilogue epilogue) {
+  const int m = L == layout::tn ? a.cols : a.rows;
+  const int n = L == layout::nt ? b.rows : b.cols;
+  const int k = L == layout::tn ? a.rows : a.cols;
+  const int slice = static_cast<int>(blockIdx.z);
+  const slice_range depths = slice_of(k, slice, slice_depth);
+  const int first_row = static_cast<int>(blockIdx.x) * Tile::block_m;
+  const int first_col = static_cast<int>(blockIdx.y) * Tile::block_n;
+
+  using operands = gemm_operands<L, Tile>;
+  gemm_accumulators<Tile> sums;
+  multiply_operands(typename operands::a(part_of<L != layout::tn>(a, depths), first_row),
+                    typename operands::b(part_of<L == layout::nt>(b, depths), first_col),
+                    depths.end - depths.begin, sums);
+  sums.finish(first_row, first_col, m, n, slice * m, epilogue);
+}
+
+// With more slices than one, the epilogue gets the results of all of them, (slices·m, n): see sum_slices().
 template <layout L, class Tile, class Epilogue>
 void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
-                 const Epilogue& epilogue) {
-  if (in_packets<4>(a) && in_packets<4>(b)) {
-    launch_gemm_by<L, Tile, 4>(stream, a, b, epilogue);
-  } else {
-    launch_gemm_by<L, Tile, 1>(stream, a, b, epilogue);
-  }
-}
-
-// Large tiles read shared memory and the operands least; small ones make blocks enough to fill a device where
-// the product is too small for that. To a CPU neither tile nor width of a load matters, so that one kernel is
-// compiled.
-template <layout L, class Epilogue>
-void gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<const float> b,
-          const Epilogue& epilogue) {
-  if constexpr (platform::on_cpu) {
-    launch_gemm_by<L, small_gemm_tile, 1>(stream, a, b, epilogue);
-  } else {
-    constexpr long long blocks_to_fill_a_device = 64;
-    const long long large_blocks =
-        static_cast<long long>(divide_up(epilogue.c.rows, large_gemm_tile::block_m)) *
-        divide_up(epilogue.c.cols, large_gemm_tile::block_n);
-    if (large_blocks >= blocks_to_fill_a_device) {
-      launch_gemm<L, large_gemm_tile>(stream, a, b, epilogue);
-    } else {
-      launch_gemm<L, small_gemm_tile>(stream, a, b, epilogue);
-    }
-  }
+                 const Epilogue& epilogue, int slices = 1) {
+  const int m = L == layout::tn ? a.cols : a.rows;
+  const int n = L == layout::nt ? b.rows : b.cols;
+  const int k = L == layout::tn ? a.rows : a.cols;
+  const dim3 blocks(static_cast<unsigned>(divide_up(m, Tile::block_m)),
+                    static_cast<unsigned>(divide_up(n, Tile::block_n)), static_cast<unsigned>(slices));
+  const launch_shape shape{blocks, dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))};
+  launch("launching a GEMM", stream, shape, gemm_kernel<L, Tile, Epilogue>, a, b, slice_length(k, slices),
+         epilogue);
 }
 
 }  // namespace kernels

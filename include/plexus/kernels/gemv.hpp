@@ -4,20 +4,24 @@
 
 #include <plexus/core/for_each.hpp>
 #include <plexus/kernels/packet.hpp>
+#include <plexus/kernels/slices.hpp>
 
 namespace plexus::inline PLEXUS_ABI::kernels {
 
-// C(0, j) = Σₖ x(k)·w(j, k): one warp for each row of w.
+// C(s, j) = Σₖ x(k)·w(j, k) over the k of slice s; index = s·rows + j.
 template <int Vector, class Epilogue>
 struct row_product {
   matrix_view<const float> w;
   const float* x;
+  int slice_depth;
   Epilogue epilogue;
 
   template <class Group>
-  PLEXUS_FN void operator()(Group group, int row) const {
+  PLEXUS_FN void operator()(Group group, int index) const {
+    const int slice = index / w.rows, row = index % w.rows;
+    const slice_range depths = slice_of(w.cols, slice, slice_depth);
     float partial[Vector] = {};
-    for (int k = group.rank() * Vector; k < w.cols; k += group.size() * Vector) {
+    for (int k = depths.begin + group.rank() * Vector; k < depths.end; k += group.size() * Vector) {
       const packet<Vector> left = load_packet<Vector>(x + k);
       const packet<Vector> right = load_packet<Vector>(w.row(row) + k);
       for (int v = 0; v < Vector; ++v) partial[v] += left.at[v] * right.at[v];
@@ -25,7 +29,7 @@ struct row_product {
     float sum = 0;
     for (const float part : partial) sum += part;
     sum = group.sum(sum);
-    if (group.rank() == 0) epilogue(0, row, sum);
+    if (group.rank() == 0) epilogue(slice, row, sum);
   }
 };
 
@@ -51,14 +55,33 @@ struct outer_products {
   }
 };
 
-// C(1,n) = x(1,k) · W(n,k)ᵀ
+// Slices that give a device work where the rows are few and long.
+inline int gemv_slices(const context& context, int rows, int depth) {
+  return slices_to_fill(context, depth, rows, rows, 2, 4096);
+}
+
+template <int Vector, class Epilogue>
+void launch_gemv(cudaStream_t stream, matrix_view<const float> x, matrix_view<const float> w,
+                 const Epilogue& epilogue, int slices) {
+  constexpr int long_for_a_warp = 1024;
+  const int depth = slice_length(w.cols, slices);
+  const row_product<Vector, Epilogue> function{w, x.data, depth, epilogue};
+  if (platform::on_cpu || depth <= long_for_a_warp) {
+    for_each_row(stream, slices * w.rows, function);
+  } else if constexpr (!platform::on_cpu) {
+    for_each_row_by_block(stream, w.rows * slices, function);
+  }
+}
+
+// C(1,n) = x(1,k) · W(n,k)ᵀ. With more slices than one, the epilogue gets the results of all of them,
+// (slices, n): see sum_slices().
 template <class Epilogue>
 void gemv(cudaStream_t stream, matrix_view<const float> x, matrix_view<const float> w,
-          const Epilogue& epilogue) {
+          const Epilogue& epilogue, int slices = 1) {
   if (in_packets<4>(x) && in_packets<4>(w)) {
-    for_each_row(stream, w.rows, row_product<4, Epilogue>{w, x.data, epilogue});
+    launch_gemv<4>(stream, x, w, epilogue, slices);
   } else {
-    for_each_row(stream, w.rows, row_product<1, Epilogue>{w, x.data, epilogue});
+    launch_gemv<1>(stream, x, w, epilogue, slices);
   }
 }
 

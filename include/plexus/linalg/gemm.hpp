@@ -5,15 +5,12 @@
 #include <plexus/kernels/gemm.hpp>
 #include <plexus/kernels/gemv.hpp>
 #include <plexus/kernels/reduction.hpp>
+#include <plexus/linalg/gemm_choice.hpp>
 #include <plexus/linalg/vendor.hpp>
 
 #include <string>
 
 namespace plexus::inline PLEXUS_ABI {
-
-struct gemm_shape {
-  int m, n, k;
-};
 
 struct matrix_shape {
   int rows, cols;
@@ -44,18 +41,52 @@ inline gemm_shape checked_shape(layout l, matrix_shape a, matrix_shape b, matrix
   return shape;
 }
 
-// By the kernels of this library, each for its shapes.
 template <layout L, class Epilogue>
-void native_gemm(const context& context, matrix_view<const float> a, matrix_view<const float> b,
-                 const Epilogue& epilogue) {
-  if (L == layout::nt && epilogue.c.rows == 1) {
-    kernels::gemv(context.stream(), a, b, epilogue);
-  } else if (L == layout::nt && epilogue.c.cols == 1) {
-    kernels::gemv(context.stream(), b, a, kernels::transposed_epilogue<Epilogue>{epilogue});
-  } else if (L != layout::nt && epilogue.c.rows == 1) {
-    kernels::combine_rows(context.stream(), b, kernels::as_vector(a), epilogue);
+void launch_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<const float> a,
+                 matrix_view<const float> b, const Epilogue& epilogue) {
+  using namespace kernels;
+  switch (choice.tile) {
+    case gemm_tile::wide:
+      return launch_gemm<L, wide_gemm_tile>(stream, a, b, epilogue, choice.slices);
+    case gemm_tile::large:
+      return launch_gemm<L, large_gemm_tile>(stream, a, b, epilogue, choice.slices);
+    case gemm_tile::medium:
+      return launch_gemm<L, medium_gemm_tile>(stream, a, b, epilogue, choice.slices);
+    case gemm_tile::small:
+      return launch_gemm<L, small_gemm_tile>(stream, a, b, epilogue, choice.slices);
+    case gemm_tile::tall:
+      return launch_gemm<L, tall_gemm_tile>(stream, a, b, epilogue, choice.slices);
+    case gemm_tile::flat:
+      return launch_gemm<L, flat_gemm_tile>(stream, a, b, epilogue, choice.slices);
+  }
+}
+
+// By the kernels of this library, each for its shapes. To a CPU the tile does not matter, so that one kernel
+// is compiled.
+template <layout L, class Epilogue>
+void native_gemm(const context& context, const gemm_shape& shape, matrix_view<const float> a,
+                 matrix_view<const float> b, const Epilogue& epilogue) {
+  const auto [m, n, k] = shape;
+  const cudaStream_t stream = context.stream();
+  if (L == layout::nt && m == 1) {
+    const int slices = kernels::gemv_slices(context, n, k);
+    kernels::in_slices(context, slices, 1, n, epilogue,
+                       [&](const auto& into) { kernels::gemv(stream, a, b, into, slices); });
+  } else if (L == layout::nt && n == 1) {
+    const int slices = kernels::gemv_slices(context, m, k);
+    kernels::in_slices(context, slices, 1, m, kernels::transposed_epilogue<Epilogue>{epilogue},
+                       [&](const auto& into) { kernels::gemv(stream, b, a, into, slices); });
+  } else if (L != layout::nt && m == 1) {
+    const int slices = kernels::row_slices(context, k, n);
+    kernels::in_slices(context, slices, 1, n, epilogue, [&](const auto& into) {
+      kernels::combine_rows(stream, b, kernels::as_vector(a), into, slices);
+    });
+  } else if constexpr (platform::on_cpu) {
+    kernels::launch_gemm<L, kernels::small_gemm_tile>(stream, a, b, epilogue);
   } else {
-    kernels::gemm<L>(context.stream(), a, b, epilogue);
+    const gemm_choice choice = choose_gemm(shape, context.device(), context.parts().size);
+    kernels::in_slices(context, choice.slices, m, n, epilogue,
+                       [&](const auto& into) { launch_gemm<L>(stream, choice, a, b, into); });
   }
 }
 
@@ -69,7 +100,8 @@ inline long long direct_multiplications(gemm_policy policy) {
 // same bits.
 template <layout L, class Epilogue>
 void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
-  const auto [m, n, k] = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+  const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+  const auto [m, n, k] = shape;
   const bool by_vendor = context.policy() == gemm_policy::vendor;
   if (m == 0 || n == 0) return;
   if (static_cast<long long>(m) * n * k <= direct_multiplications(context.policy())) {
@@ -81,10 +113,10 @@ void gemm(context& context, matrix_view<const float> a, matrix_view<const float>
   } else if constexpr (platform::on_cpu) {
     // C is still in the caches when the epilogue passes over it, and no kernel need be compiled for each
     // epilogue.
-    native_gemm<L>(context, a, b, plain_epilogue<Epilogue>{epilogue.c});
+    native_gemm<L>(context, shape, a, b, plain_epilogue<Epilogue>{epilogue.c});
     pass_epilogue(context, epilogue);
   } else {
-    native_gemm<L>(context, a, b, epilogue);
+    native_gemm<L>(context, shape, a, b, epilogue);
   }
 }
 

@@ -1,0 +1,92 @@
+// Which tile, and how many slices of k, a product is computed with: a table, and what follows from it for a
+// shape and a device.
+#pragma once
+
+#include <plexus/core/context.hpp>
+#include <plexus/kernels/gemm.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace plexus::inline PLEXUS_ABI {
+
+struct gemm_shape {
+  int m, n, k;
+};
+
+enum class gemm_tile { wide, large, medium, small, tall, flat };
+
+struct gemm_tile_row {
+  gemm_tile tile;
+  const char* name;
+  int block_m, block_n;     // of C, by one block
+  int warps, resident;      // of a block; blocks that a multiprocessor holds at least
+  float pace_64, pace_128;  // share of the peak, where a multiprocessor does 64 or 128 multiply-adds a cycle
+};
+
+// The paces are bounds and not measurements: by the share of multiply-adds among the instructions, and by the
+// cycles of shared memory, of which there is one a cycle whatever the multiply-adds (benchmarks/profile).
+inline constexpr gemm_tile_row gemm_tiles[] = {
+    {gemm_tile::wide, "128 x 256", 128, 256, 8, 1, 0.92f, 0.92f},
+    {gemm_tile::large, "128 x 128", 128, 128, 8, 2, 0.90f, 0.88f},
+    {gemm_tile::medium, "64 x 64", 64, 64, 4, 4, 0.84f, 0.60f},
+    {gemm_tile::small, "32 x 32", 32, 32, 2, 8, 0.76f, 0.44f},
+    {gemm_tile::tall, "128 x 32", 128, 32, 4, 4, 0.84f, 0.60f},
+    {gemm_tile::flat, "32 x 128", 32, 128, 4, 4, 0.84f, 0.60f},
+};
+
+// How one product is computed.
+struct gemm_choice {
+  gemm_tile tile;
+  int slices;
+};
+
+inline std::string to_string(const gemm_choice& choice) {
+  const std::string tile = gemm_tiles[static_cast<int>(choice.tile)].name;
+  return choice.slices == 1 ? tile : tile + " in " + std::to_string(choice.slices) + " slices of k";
+}
+
+// An estimate of the time that a product takes, in multiply-adds of one multiprocessor at its peak.
+inline float gemm_cost(const gemm_tile_row& row, int slices, const gemm_shape& shape,
+                       const device_traits& device) {
+  constexpr float ends = 48;           // depths that a block's beginning and end take the time of
+  constexpr float warps_needed = 8;    // to hide the time that instructions take
+  constexpr float second_pass = 2e5f;  // a launch
+  constexpr float part = 64;           // writing and reading an element of a slice, from memory
+  const auto multiprocessors = static_cast<float>(device.multiprocessors);
+  const long long blocks =
+      static_cast<long long>(divide_up(shape.m, row.block_m)) * divide_up(shape.n, row.block_n) * slices;
+  const auto rounds = static_cast<float>(divide_up<long long>(blocks, device.multiprocessors));
+  const float warps = std::min(rounds, static_cast<float>(row.resident)) * static_cast<float>(row.warps);
+  const bool does_64 = device.capability <= 80;
+  const float pace = (does_64 ? row.pace_64 : row.pace_128) * std::min(1.0f, warps / warps_needed);
+  const float depth = static_cast<float>(shape.k) / static_cast<float>(slices) + ends;
+  const float product = rounds * static_cast<float>(row.block_m * row.block_n) * depth / pace;
+  if (slices == 1) return product;
+  return product + second_pass +
+         part * static_cast<float>(slices + 1) * static_cast<float>(shape.m) * static_cast<float>(shape.n) /
+             multiprocessors;
+}
+
+// The choice of the least cost, with at most `parts` elements of memory for slices.
+inline gemm_choice choose_gemm(const gemm_shape& shape, const device_traits& device, std::size_t parts) {
+  constexpr int shortest_slice = 64, most_slices = 64;
+  gemm_choice best{};
+  float least = -1;
+  for (const gemm_tile_row& row : gemm_tiles) {
+    for (int slices = 1; slices <= most_slices; slices *= 2) {
+      const std::size_t elements = static_cast<std::size_t>(shape.m) * static_cast<std::size_t>(shape.n);
+      if (slices > 1 &&
+          (shape.k / slices < shortest_slice || static_cast<std::size_t>(slices) * elements > parts))
+        break;
+      const float cost = gemm_cost(row, slices, shape, device);
+      if (least < 0 || cost < least) {
+        least = cost;
+        best = {row.tile, slices};
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace plexus::inline PLEXUS_ABI
