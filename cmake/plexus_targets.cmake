@@ -32,7 +32,6 @@ if(TARGET Boost::context AND TARGET Threads::Threads)
   target_compile_options(hostcuda::hostcuda INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-trapping-math>)
   if(TARGET CBLAS::CBLAS)
     target_link_libraries(hostcuda::hostcuda INTERFACE CBLAS::CBLAS)
-    target_compile_definitions(hostcuda::hostcuda INTERFACE HOSTCUDA_HAS_BLAS=1)
   endif()
 elseif(PLEXUS_RESOLVED_DEVICE STREQUAL host)
   message(FATAL_ERROR "plexus: Boost.Context is missing, which kernels on the CPU run on; install it "

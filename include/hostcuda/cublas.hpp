@@ -3,8 +3,8 @@
 // use one thread; large products are shared out over hostcuda's own threads.
 #pragma once
 
-#if !HOSTCUDA_HAS_BLAS
-#error "hostcuda/cublas.hpp needs a CBLAS: link one and define HOSTCUDA_HAS_BLAS=1"
+#if !__has_include(<cblas.h>)
+#error "hostcuda/cublas.hpp needs a CBLAS: install one (Debian: libopenblas-dev) and link it"
 #endif
 
 #include <hostcuda/blas/products.hpp>

@@ -55,6 +55,9 @@ class block_runner {
   HOSTCUDA_UNSEEN void* argument_of(std::uint32_t mask, unsigned lane);
   HOSTCUDA_UNSEEN void finish_in_warp(std::uint32_t mask);
 
+  // Reports something about it; it goes on.
+  HOSTCUDA_UNSEEN void tell(const char* what) const { launch_->tell(current_place(), what); }
+
   HOSTCUDA_UNSEEN unsigned lane() const { return current_ % warp_lanes; }
   HOSTCUDA_UNSEEN unsigned thread() const { return current_; }
   HOSTCUDA_UNSEEN std::uint64_t serial() const { return serial_; }  // of the block, on this OS thread
@@ -98,6 +101,7 @@ class block_runner {
   HOSTCUDA_UNSEEN static bool has_met(const warp_state& warp, std::uint32_t mask, warp_operation operation);
   HOSTCUDA_UNSEEN void appoint_leaders(unsigned warp_number);
   HOSTCUDA_UNSEEN void abandon();
+  HOSTCUDA_UNSEEN static std::string current_place();
   HOSTCUDA_UNSEEN void fail_current(cudaError_t error, const std::string& what);
   HOSTCUDA_UNSEEN void report_standstill();
   HOSTCUDA_UNSEEN static std::uint32_t lanes_waiting_like(const warp_state& warp, unsigned lane);
@@ -448,8 +452,12 @@ inline void block_runner::appoint_leaders(unsigned warp_number) {
 
 // ---- Faults
 
+inline std::string block_runner::current_place() {
+  return text_of("block ", to_text(blockIdx), ", thread ", to_text(threadIdx));
+}
+
 inline void block_runner::fail_current(cudaError_t error, const std::string& what) {
-  launch_->fail(error, text_of("block ", to_text(blockIdx), ", thread ", to_text(threadIdx)), what);
+  launch_->fail(error, current_place(), what);
   abandon();
 }
 

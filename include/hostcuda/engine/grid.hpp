@@ -15,7 +15,9 @@
 
 namespace hostcuda::detail {
 
-[[gnu::cold, gnu::noinline]] inline std::string to_text(uint3 v) { return text_of("(", v.x, ", ", v.y, ", ", v.z, ")"); }
+[[gnu::cold, gnu::noinline]] inline std::string to_text(uint3 v) {
+  return text_of("(", v.x, ", ", v.y, ", ", v.z, ")");
+}
 
 [[gnu::cold, gnu::noinline]] inline std::string hexadecimal(std::uint32_t value) {
   char text[16];
@@ -52,6 +54,10 @@ struct grid {
   void fail(cudaError_t why, const std::string& where, const std::string& what) {
     if (failed.exchange(true)) return;
     error = why;
+    tell(where, what);
+  }
+
+  void tell(const std::string& where, const std::string& what) const {
     report(text_of("kernel ", kernel_name(kernel), ", ", where, ": ", what));
   }
 };

@@ -78,3 +78,12 @@ inline cudaError_t run_grid(grid& launch) {
 }
 
 }  // namespace hostcuda::detail
+
+// g++'s UndefinedBehaviorSanitizer calls this before each of its lines. (clang's prefers a function of its
+// own to one that is inline.)
+#if !defined(__clang__)
+extern "C" [[gnu::used, gnu::visibility("default")]] inline void __ubsan_on_report() {
+  using namespace hostcuda::detail;
+  if (in_kernel()) this_runner->tell("undefined behaviour, which the next line names");
+}
+#endif
