@@ -183,7 +183,7 @@ class basic_network {
     ++counters_.step;
   }
 
-  // One step of training: backward and update.
+  // One step of training: backward and update. A recorded_step makes one launch of it.
   template <class Loss, class Optimizer>
   void step(matrix_view<const float> x, target_view y, const Loss& loss, const Optimizer& optimizer) {
     optimizer.validate();

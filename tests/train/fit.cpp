@@ -223,6 +223,30 @@ TEST_CASE("After its first steps training allocates nothing", "[train]") {
   CHECK(support::parameter_values(net) == support::parameter_values(again));
 }
 
+TEST_CASE("A recorded step is the step, also where the network's memory moves in between", "[train]") {
+  const px::dataset data = support::largest_feature(8, 6, 4);
+  const px::sgd optimizer{.rate = 0.1f, .momentum = 0.9f};
+  classifier recorded{px::seed{1}}, launched{px::seed{1}};
+  const px::buffer<float> inputs = px::to_device(recorded.stream(), data.inputs);
+  const px::buffer<int> labels = px::to_device(recorded.stream(), data.labels);
+  int launches = 0;
+  px::recorded_step step(recorded, [&] {
+    ++launches;
+    recorded.step(px::matrix<const float>(inputs.data(), 8, 6), {labels.data(), nullptr, 0},
+                  px::softmax_cross_entropy{}, optimizer);
+  });
+  for (int i = 0; i < 10; ++i) {
+    if (i == 6) recorded.reserve(100);
+    step();
+    launched.step(std::span<const float>(data.inputs), std::span<const int>(data.labels),
+                  px::softmax_cross_entropy{}, optimizer);
+  }
+  CHECK(launches == 4);  // twice one by one, twice to record them
+  CHECK(recorded.training_state().step == 10);
+  CHECK(support::parameter_values(recorded) == support::parameter_values(launched));
+  CHECK(recorded.totals().loss == launched.totals().loss);
+}
+
 TEST_CASE("Progress ends each epoch with what the history says", "[train]") {
   const px::dataset data = support::largest_feature(100, 6, 4);
   classifier net{px::seed{1}};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <plexus/core/random.hpp>
+#include <plexus/train/device_dataset.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/history.hpp>
 #include <plexus/train/progress.hpp>
@@ -43,6 +44,22 @@ inline void validate(const fit_options& options, const dataset& data) {
           "give a loss, or 0 for no such rule");
 }
 
+// Draws a batch and trains on it.
+template <class Network, class Loss, class Optimizer>
+struct batch_step {
+  Network& net;
+  batch_drawer& batches;
+  Loss loss;
+  Optimizer optimizer;
+  int rows;
+
+  void operator()() const {
+    batches.draw(net.stream(), rows);
+    net.backward(batches.inputs(rows), batches.targets(), loss);
+    net.update(optimizer);
+  }
+};
+
 // One call of fit().
 template <class Network, class Loss, class Optimizer>
 class training_run {
@@ -54,8 +71,8 @@ class training_run {
         options_(options),
         data_(net.stream(), data),
         batches_(data_, options.batch),
-        full_step_(net, loss, optimizer, batches_, options.batch),
-        last_step_(net, loss, optimizer, batches_, data.size() % options.batch),
+        full_step_(net, {net, batches_, loss, optimizer, options.batch}),
+        last_step_(net, {net, batches_, loss, optimizer, data.size() % options.batch}),
         order_(static_cast<std::size_t>(data.size())) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
     net.reserve(options.batch);
@@ -94,10 +111,10 @@ class training_run {
     clock::time_point next_report = begin + report_interval;
     int done = 0;
     while (done < data_.size() && steps_left(result)) {
-      auto& step = data_.size() - done >= options_.batch ? full_step_ : last_step_;
-      step();
+      const int rows = std::min(options_.batch, data_.size() - done);
+      (rows == options_.batch ? full_step_ : last_step_)();
       ++result.steps;
-      done += step.rows();
+      done += rows;
       if (options_.progress && clock::now() >= next_report && done < data_.size()) {
         options_.progress(progress_of(epoch, done, record_of(epoch, done, begin)));
         next_report = clock::now() + report_interval;
@@ -176,7 +193,7 @@ class training_run {
   device_dataset data_;
   std::optional<device_dataset> validation_;
   batch_drawer batches_;
-  recorded_step<Network, Loss, Optimizer> full_step_, last_step_;
+  recorded_step<Network, batch_step<Network, Loss, Optimizer>> full_step_, last_step_;
   std::vector<int> order_;
   std::uint64_t skipped_before_ = 0;  // this epoch
 };

@@ -1,52 +1,51 @@
-// One step of training as a recorded graph: draw a batch, forward, loss, backward, update.
+// Work on a network that is recorded as a graph and replayed, such as a step of training.
 #pragma once
 
 #include <plexus/core/stream.hpp>
 #include <plexus/network.hpp>
-#include <plexus/train/device_dataset.hpp>
+
+#include <limits>
+#include <utility>
 
 namespace plexus::inline PLEXUS_ABI {
 
-// Steps of one batch size. The first runs launch by launch and makes all memory; the second is recorded; from
-// then on a step is one launch of the graph and allocates nothing.
-template <class Network, class Loss, class Optimizer>
+// `work` as a function that is called again and again:
+//
+//   px::recorded_step step(net, [&] { net.step(x, y, loss, optimizer); });  // x and y in device memory
+//
+// The first call launches one by one and makes all memory; the second is recorded; from then on a call is one
+// launch of the graph and allocates nothing. All that `work` does must go to the network's stream and be the
+// same each time, on the same memory; it must not wait for the device.
+template <class Network, class Work>
 class recorded_step {
  public:
-  recorded_step(Network& net, const Loss& loss, const Optimizer& optimizer, batch_drawer& batches, int rows)
-      : net_(net), loss_(loss), optimizer_(optimizer), batches_(batches), rows_(rows) {}
+  recorded_step(Network& net, Work work) : net_(net), work_(std::move(work)) {}
 
   void operator()() {
     net_.refresh_weights();
     if (memory_version_ != net_.memory_version()) {
       graph_ = {};
-      launch_all();
+      work_();
       memory_version_ = net_.memory_version();
       return;
     }
-    if (!graph_) {
-      const training_counters before = net_.training_state();
-      graph_ = graph::capture(net_.stream(), [&] { launch_all(); });
-      net_.training_state() = before;
-    }
+    if (!graph_) record();
     graph_.launch(net_.stream());
-    ++net_.training_state().step;
+    net_.training_state().step += updates_;
   }
 
-  int rows() const { return rows_; }
-
  private:
-  void launch_all() {
-    batches_.draw(net_.stream(), rows_);
-    net_.backward(batches_.inputs(rows_), batches_.targets(), loss_);
-    net_.update(optimizer_);
+  void record() {
+    const training_counters before = net_.training_state();
+    graph_ = graph::capture(net_.stream(), work_);
+    updates_ = net_.training_state().step - before.step;
+    net_.training_state() = before;
   }
 
   Network& net_;
-  Loss loss_;
-  Optimizer optimizer_;
-  batch_drawer& batches_;
-  int rows_;
-  std::uint64_t memory_version_ = 0;
+  Work work_;
+  std::uint64_t memory_version_ = std::numeric_limits<std::uint64_t>::max();  // none that there is
+  std::uint64_t updates_ = 0;                                                 // in a replay
   graph graph_;
 };
 
