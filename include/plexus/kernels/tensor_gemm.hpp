@@ -1,10 +1,11 @@
 // GEMM on tensor cores: C = A·Bᵀ, A·B or Aᵀ·B of __half, __nv_bfloat16, or float rounded to TF32; sums in
 // FP32, any size, alignment and leading dimension, any epilogue.
 //
-// A block computes a tile of C, each of its warps a part of that by WMMA. Asynchronous copies bring the
-// operand tiles of the next two pieces of the common dimension k into shared memory while the warps multiply
-// the present one. At the end the sums pass through shared memory, strip by strip, so that the epilogue knows
-// the place of each and neighbouring lanes get neighbouring columns. The order of the sums is fixed.
+// A block computes a tile of C, each of its warps a part of that, by mma.sync on GPUs since sm_80 and by WMMA
+// elsewhere. Asynchronous copies bring the operand tiles of the next two pieces of the common dimension k
+// into shared memory while the warps multiply the present one. At the end the sums pass through shared
+// memory, strip by strip, so that the epilogue knows the place of each and neighbouring lanes get
+// neighbouring columns. The order of the sums is fixed.
 #pragma once
 
 #include <plexus/core/launch.hpp>
@@ -174,7 +175,14 @@ class tensor_matrix_loader {
       const int row = row_ + i / packet_size * row_step + (Staged::depth_is_contiguous ? 0 : depth);
       const int col = col_ + i % packet_size + (Staged::depth_is_contiguous ? depth : 0);
       const bool inside = row < operand_.rows && col < operand_.cols;
-      packet_of(stage, i / packet_size)[i % packet_size] = inside ? operand_(row, col) : element(0.0f);
+      element* const to = packet_of(stage, i / packet_size) + i % packet_size;
+      if (!inside) {
+        *to = element(0.0f);
+      } else if constexpr (sizeof(element) == 4) {  // the least that cp.async copies
+        __pipeline_memcpy_async(to, &operand_(row, col), 4);
+      } else {
+        *to = operand_(row, col);
+      }
     }
   }
 
