@@ -86,8 +86,8 @@ struct staged_piece {
   static constexpr int stride = Extent + 4;
   static constexpr int size = Depth * stride;
 
-  __device__ static constexpr int place_of(int extent, int depth) {
-    return depth * stride + extent / block * block + extent % Lanes * 4 + extent % block / Lanes;
+  __device__ static constexpr int place_of(int extent, int k) {
+    return k * stride + extent / block * block + extent % Lanes * 4 + extent % block / Lanes;
   }
   // The extents in the order of their places.
   __device__ static constexpr int extent_at(int index) {
