@@ -22,7 +22,8 @@ void multiply(px::context& on, px::matrix_view<const float> a, px::matrix_view<f
 
 template <px::layout L, class T>
 void multiply_on_tensor_cores(const px::context& on, px::matrix_view<const T> a, px::matrix_view<float> c) {
-  px::kernels::tensor_gemm<L>(on.stream(), a, a, px::store{c});
+  px::kernels::launch_tensor_gemm<L, px::kernels::large_tensor_tile>(on.stream(), a, a, px::store{c});
+  px::kernels::launch_tensor_gemm<L, px::kernels::small_tensor_tile>(on.stream(), a, a, px::store{c});
   px::kernels::launch_tensor_gemm<L, px::kernels::wmma_tile<px::kernels::large_tensor_tile>>(on.stream(), a,
                                                                                              a, px::store{c});
 }

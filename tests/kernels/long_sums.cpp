@@ -93,7 +93,9 @@ TEST_CASE("gemv and combine_rows: slices cover the sum once, empty ones with zer
 TEST_CASE("choose_gemm: tiles that fit the shape, and slices where there are few tiles and much to sum") {
   constexpr plexus::device_traits device{108, 80};
   constexpr std::size_t parts = std::size_t{2} << 20;
-  const auto choose = [&](int m, int n, int k) { return plexus::choose_gemm({m, n, k}, device, parts); };
+  const auto choose = [&](int m, int n, int k) {
+    return plexus::choose_gemm(plexus::gemm_tiles, {m, n, k}, device, parts);
+  };
   CHECK((choose(4096, 4096, 4096).tile == gemm_tile::wide ||
          choose(4096, 4096, 4096).tile == gemm_tile::large));
   CHECK(choose(4096, 4096, 4096).slices == 1);
@@ -104,11 +106,18 @@ TEST_CASE("choose_gemm: tiles that fit the shape, and slices where there are few
   CHECK(choose(32, 10'000'000, 300).tile == gemm_tile::wide);  // no other keeps within the limits of a grid
   for (const gemm_shape& shape :
        {gemm_shape{300, 784, 60000}, {10, 300, 60000}, {1, 1, 1 << 30}, {2000, 2000, 100}}) {
-    const plexus::gemm_choice choice = plexus::choose_gemm(shape, device, parts);
+    const plexus::gemm_choice choice = plexus::choose_gemm(plexus::gemm_tiles, shape, device, parts);
     CHECK(static_cast<std::size_t>(choice.slices) * static_cast<std::size_t>(shape.m) *
               static_cast<std::size_t>(shape.n) <=
           std::max(parts, static_cast<std::size_t>(shape.m) * static_cast<std::size_t>(shape.n)));
   }
+  const auto choose_tensor = [&](int m, int n, int k) {
+    return plexus::choose_gemm(plexus::tensor_gemm_tiles, {m, n, k}, device, parts);
+  };
+  CHECK(choose_tensor(4096, 4096, 4096).tile == gemm_tile::large);
+  CHECK(choose_tensor(300, 784, 64).tile == gemm_tile::medium);
+  CHECK(choose_tensor(10, 300, 4096).slices > 1);
+  CHECK(choose_tensor(16, 10'000'000, 300).slices == 1);
   CHECK(to_string(plexus::gemm_choice{gemm_tile::tall, 1}) == "128 x 32");
   CHECK(to_string(plexus::gemm_choice{gemm_tile::large, 8}) == "128 x 128 in 8 slices of k");
 }

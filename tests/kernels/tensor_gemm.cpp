@@ -6,6 +6,7 @@
 #include <plexus/core/context.hpp>
 #include <plexus/kernels/epilogue.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
+#include <plexus/linalg/multiply.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -84,8 +85,8 @@ struct product {
   }
 };
 
-enum class tile { small, large, by_wmma, chosen };
-constexpr tile tiles[] = {tile::small, tile::large, tile::by_wmma, tile::chosen};
+enum class tile { small, large, by_wmma };
+constexpr tile tiles[] = {tile::small, tile::large, tile::by_wmma};
 constexpr layout layouts[] = {layout::nt, layout::nn, layout::tn};
 
 template <layout L, class T, class Epilogue>
@@ -99,8 +100,6 @@ void multiply(const plexus::context& on, tile by, const product<L, T>& p, const 
     case tile::by_wmma:
       using wmma_tile = kernels::wmma_tile<kernels::small_tensor_tile>;
       return kernels::launch_tensor_gemm<L, wmma_tile>(on.stream(), a, b, epilogue);
-    case tile::chosen:
-      return kernels::tensor_gemm<L>(on.stream(), a, b, epilogue);
   }
 }
 
@@ -172,7 +171,7 @@ void require_random_products(int count, int largest) {
     const placement where[] = {random_placement(random, l == layout::tn ? of.m : of.k),
                                random_placement(random, l == layout::nt ? of.k : of.n),
                                random_placement(random, of.n)};
-    require_product<T>(on, random, l, tiles[random() % 4], of, where);
+    require_product<T>(on, random, l, tiles[random() % 3], of, where);
   }
 }
 
@@ -210,12 +209,6 @@ TEMPLATE_TEST_CASE("tensor_gemm: several blocks of both tiles", "", __half, floa
     require_product<TestType>(on, random, l, tile::large, {129, 131, 17}, {{7, 0}, {2, 3}, {}});
     require_product<TestType>(on, random, l, tile::small, {129, 131, 17}, {{1, 0}, {5, 0}, {}});
   }
-}
-
-TEST_CASE("tensor_gemm: a product large enough that the large tile is picked", "[slow]") {
-  const plexus::context on;
-  generator random(23);
-  require_product<__half>(on, random, layout::nt, tile::chosen, {1030, 1025, 12}, {});
 }
 
 TEST_CASE("tensor_gemm: sizes 0, 1 and 2 in every dimension") {
@@ -265,6 +258,19 @@ TEMPLATE_TEST_CASE("tensor_gemm: slices of k lie one below the other and add up 
   }
   REQUIRE(worst <= p.tolerance());
   REQUIRE(parts.guards_intact());
+}
+
+TEST_CASE("gemm of 16-bit elements: few results of long sums, which a GPU adds up in slices") {
+  plexus::context on;
+  generator random(30);
+  const product<layout::tn, __half> p(random, {20, 30, 700}, {4, 0}, {2, 0});
+  const device_matrix bias = device_matrix::random(random, 1, 30, {});
+  device_matrix_of<__half> c(20, 30, {2, 0});
+  plexus::gemm<layout::tn>(
+      on, matrix_view<const __half>(p.a.view()), matrix_view<const __half>(p.b.view()),
+      plexus::bias_activation{c.view(), static_cast<const float*>(bias.view().data), plexus::identity{}});
+  require_result(on, c, 0x1p-11 + p.tolerance(),
+                 [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
 }
 
 TEST_CASE("tensor_gemm: two runs give the same bits, and neither tile nor instruction changes them") {

@@ -494,6 +494,8 @@ void launch_tensor_gemm_of(cudaStream_t stream, const typename LoaderA::source& 
          a, b, k, slice_depth, epilogue);
 }
 
+// C(i, j) = epilogue of the product's element (i, j), C being epilogue.c; shapes at `layout`. T is __half,
+// __nv_bfloat16, or float, which is rounded to TF32.
 template <layout L, class Tile, class T, class Epilogue>
 void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
                         const Epilogue& epilogue, int slices = 1) {
@@ -503,27 +505,6 @@ void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view
   launch_tensor_gemm_of<Tile, tensor_matrix_loader<staged_a, threads>,
                         tensor_matrix_loader<staged_b, threads>>(
       stream, a, b, L == layout::tn ? a.rows : a.cols, epilogue, slices);
-}
-
-// C(i, j) = epilogue of the product's element (i, j), C being epilogue.c; shapes at `layout`. T is __half,
-// __nv_bfloat16, or float, which is rounded to TF32. The small tile makes blocks enough to fill a device
-// where the product is too small for the large one; on a CPU it is the only kernel compiled.
-template <layout L, class T, class Epilogue>
-void tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
-                 const Epilogue& epilogue) {
-  if constexpr (platform::on_cpu) {
-    launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue);
-  } else {
-    constexpr long long blocks_to_fill_a_device = 64;
-    const long long large_blocks =
-        static_cast<long long>(divide_up(epilogue.c.rows, large_tensor_tile::block_m)) *
-        divide_up(epilogue.c.cols, large_tensor_tile::block_n);
-    if (large_blocks >= blocks_to_fill_a_device) {
-      launch_tensor_gemm<L, large_tensor_tile>(stream, a, b, epilogue);
-    } else {
-      launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue);
-    }
-  }
 }
 
 }  // namespace plexus::inline PLEXUS_ABI::kernels

@@ -84,7 +84,7 @@ void native_gemm(const context& context, const gemm_shape& shape, matrix_view<co
   } else if constexpr (platform::on_cpu) {
     kernels::launch_gemm<L, kernels::small_gemm_tile>(stream, a, b, epilogue);
   } else {
-    const gemm_choice choice = choose_gemm(shape, context.device(), context.parts().size);
+    const gemm_choice choice = choose_gemm(gemm_tiles, shape, context.device(), context.parts().size);
     kernels::in_slices(context, choice.slices, m, n, epilogue,
                        [&](const auto& into) { launch_gemm<L>(stream, choice, a, b, into); });
   }

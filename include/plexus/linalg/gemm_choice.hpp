@@ -36,6 +36,13 @@ inline constexpr gemm_tile_row gemm_tiles[] = {
     {gemm_tile::flat, "32 x 128", 32, 128, 4, 4, 0.80f, 0.60f},
 };
 
+// On tensor cores, in multiply-adds of CUDA cores. These peaks differ more between GPUs than the tiles do: 16
+// times that of CUDA cores on an A100, twice on a GeForce.
+inline constexpr gemm_tile_row tensor_gemm_tiles[] = {
+    {gemm_tile::large, "128 x 128", 128, 128, 4, 2, 14.4f, 4.0f},
+    {gemm_tile::medium, "64 x 64", 64, 64, 4, 4, 9.6f, 3.0f},
+};
+
 // How one product is computed.
 struct gemm_choice {
   gemm_tile tile;
@@ -70,12 +77,14 @@ inline float gemm_cost(const gemm_tile_row& row, int slices, const gemm_shape& s
 }
 
 // The choice of the least cost, with at most `parts` elements of memory for slices.
-inline gemm_choice choose_gemm(const gemm_shape& shape, const device_traits& device, std::size_t parts) {
+template <std::size_t Rows>
+gemm_choice choose_gemm(const gemm_tile_row (&tiles)[Rows], const gemm_shape& shape,
+                        const device_traits& device, std::size_t parts) {
   constexpr int shortest_slice = 64, most_slices = 64;
   constexpr int most_blocks_n = 65535;  // CUDA's limit, the columns being a grid's second dimension
   gemm_choice best{gemm_tile::wide, 1};
   float least = -1;
-  for (const gemm_tile_row& row : gemm_tiles) {
+  for (const gemm_tile_row& row : tiles) {
     if (divide_up(shape.n, row.block_n) > most_blocks_n) continue;
     for (int slices = 1; slices <= most_slices; slices *= 2) {
       const std::size_t elements = static_cast<std::size_t>(shape.m) * static_cast<std::size_t>(shape.n);

@@ -58,30 +58,46 @@ void pass_epilogue_after(context& context, const Epilogue& epilogue, const Produ
   }
 }
 
+template <layout L, class T, class Epilogue>
+void launch_tensor_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<const T> a,
+                        matrix_view<const T> b, const Epilogue& epilogue) {
+  using namespace kernels;
+  if (choice.tile == gemm_tile::large) {
+    launch_tensor_gemm<L, large_tensor_tile>(stream, a, b, epilogue, choice.slices);
+  } else {
+    launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue, choice.slices);
+  }
+}
+
 // A product on tensor cores, or by the vendor.
 template <layout L, class T, class Epilogue>
-void tensor_product(context& context, matrix_view<const T> a, matrix_view<const T> b,
+void tensor_product(context& context, const gemm_shape& shape, matrix_view<const T> a, matrix_view<const T> b,
                     const Epilogue& epilogue) {
+  const cudaStream_t stream = context.stream();
   if (context.policy() == gemm_policy::vendor) {
     pass_epilogue_after(context, epilogue,
                         [&](const auto& plain) { vendor::mixed_gemm<L>(context, a, b, plain); });
   } else if constexpr (platform::on_cpu) {  // one kernel for all epilogues, as at gemm()
-    pass_epilogue_after(context, epilogue,
-                        [&](const auto& plain) { kernels::tensor_gemm<L>(context.stream(), a, b, plain); });
+    pass_epilogue_after(context, epilogue, [&](const auto& plain) {
+      kernels::launch_tensor_gemm<L, kernels::small_tensor_tile>(stream, a, b, plain);
+    });
   } else {
-    kernels::tensor_gemm<L>(context.stream(), a, b, epilogue);
+    const gemm_choice choice = choose_gemm(tensor_gemm_tiles, shape, context.device(), context.parts().size);
+    kernels::in_slices(context, choice.slices, shape.m, shape.n, epilogue,
+                       [&](const auto& into) { launch_tensor_gemm<L>(stream, choice, a, b, into); });
   }
 }
 
 // gemm() of matrices whose elements have 16 bits.
 template <layout L, sixteen_bit_float T, class Epilogue>
 void gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, Epilogue epilogue) {
-  const auto [m, n, k] = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+  const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+  const auto [m, n, k] = shape;
   if (m == 0 || n == 0) return;
   if (static_cast<long long>(m) * n * k <= direct_multiplications(context.policy())) {
     kernels::direct_product<L>(context.stream(), a, b, epilogue);
   } else {
-    tensor_product<L>(context, a, b, epilogue);
+    tensor_product<L>(context, shape, a, b, epilogue);
   }
 }
 
@@ -91,9 +107,10 @@ template <class Precision, layout L, class Epilogue>
 void multiply(context& context, matrix_view<const typename Precision::storage> a,
               matrix_view<const typename Precision::storage> b, const Epilogue& epilogue) {
   if constexpr (std::is_same_v<Precision, tf32> && !platform::on_cpu) {
-    const auto [m, n, k] = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+    const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+    const auto [m, n, k] = shape;
     if (m > 1 && static_cast<long long>(m) * n * k > direct_multiplications(context.policy()))
-      return tensor_product<L>(context, a, b, epilogue);
+      return tensor_product<L>(context, shape, a, b, epilogue);
   }
   gemm<L>(context, a, b, epilogue);
 }
