@@ -103,13 +103,15 @@ struct tiling {
  private:
   static constexpr int step = 16;
 
-  // Tiles of up to 10⁶ multiplications are not packed, and are the quickest; but where neither operand is
+  // Tiles of up to 10⁶ multiplications (and about 32 × 32 where A is transposed) are not packed, and are the
+  // quickest where A and B, which they read many times, stay in the caches; but where neither operand is
   // transposed, or k is so large that they would be tiny, packing wins. What is packed is to be large, as
   // each tile packs its rows of A and its columns of B, but not so large that threads find nothing to do.
   static double enough_elements(const product& p) {
-    constexpr double most_unpacked = 1e6, packed_work = 2.5e6, most_packed = 128 * 256;
-    if (has_unpacked_products() && p.a.transposed != p.b.transposed && p.k <= 2000)
-      return most_unpacked / p.k;
+    constexpr double most_unpacked = 1e6, packed_work = 2.5e6, most_packed = 256 * 256;
+    const bool cached = 1.0 * (p.m + p.n) * p.k <= 1.5e6;
+    if (has_unpacked_products() && p.a.transposed != p.b.transposed && cached && p.k <= 2000)
+      return std::min(most_unpacked / p.k, p.a.transposed ? 32.0 * 32 : most_unpacked);
     return std::min(most_packed, std::max(1.0 * p.m * p.n / 8, packed_work / p.k));
   }
 
