@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <stdexcept>
 
 #include <unistd.h>
 
@@ -139,6 +140,7 @@ void run(const options& chosen) {
   if (chosen.precision == "tf32") return train<mlp<px::tf32>>(chosen);
   if (chosen.precision == "bf16") return train<mlp<px::mixed<px::bf16>>>(chosen);
   if (chosen.precision == "fp16") return train<mlp<px::mixed<px::fp16>>>(chosen);
+  throw std::logic_error("no network is compiled for --precision " + chosen.precision);
 }
 
 }  // namespace

@@ -45,21 +45,32 @@ namespace detail {
 
 // Not members of a network: compiled once for all networks of a program.
 
-inline void require_width(int width, int input_size, const char* doing) {
-  if (width == input_size) return;
-  throw error(
-      doing,
-      "a sample has " + std::to_string(width) + " values, the network takes " + std::to_string(input_size),
-      "give a matrix (n, " + std::to_string(input_size) + ")");
+inline void require_samples(matrix_view<const float> x, int input_size, const char* doing) {
+  if (x.cols == input_size && x.rows >= 0 && (x.ld >= x.cols || x.rows <= 1)) return;
+  throw error(doing,
+              "the samples are a matrix (" + std::to_string(x.rows) + ", " + std::to_string(x.cols) +
+                  ") with " + std::to_string(x.ld) + " values from row to row, the network takes " +
+                  std::to_string(input_size) + " values a sample",
+              "give a matrix (n, " + std::to_string(input_size) + ")");
+}
+
+inline void require_labels(std::span<const int> labels, int output_size, const char* doing) {
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= 0 && labels[i] < output_size) continue;
+    throw error(doing,
+                "sample " + std::to_string(i) + " has label " + std::to_string(labels[i]) + " of " +
+                    std::to_string(output_size) + " classes",
+                "give class numbers from 0 to below the number of outputs");
+  }
 }
 
 inline void require_size(const char* doing, std::size_t size, int rows, int width) {
   const std::size_t needed = static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
   if (size == needed) return;
-  throw error(
-      doing,
-      std::to_string(size) + " values are given for " + std::to_string(rows) + " × " + std::to_string(width),
-      "give " + std::to_string(needed) + " values");
+  throw error(doing,
+              "the data have size " + std::to_string(size) + " and not " + std::to_string(rows) + " × " +
+                  std::to_string(width),
+              "give " + std::to_string(needed) + " values");
 }
 
 }  // namespace detail
@@ -123,7 +134,7 @@ class basic_network {
   // Outputs (n, output_size) for x (n, input_size) in device memory. They are the network's own memory and
   // hold until its next call.
   matrix_view<const float> forward(matrix_view<const float> x) {
-    detail::require_width(x.cols, input_size, "running a network forward");
+    detail::require_samples(x, input_size, "running a network forward");
     reserve(x.rows);
     forward_layers(x, false);
     return outputs(x.rows);
@@ -172,6 +183,7 @@ class basic_network {
   // are finite, and the loss scale is adjusted.
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
+    optimizer.validate();
     if (optimizer.has_state()) {
       reserve_optimizer_state();
       update_all(
@@ -186,7 +198,7 @@ class basic_network {
   // One step of training: backward and update. A recorded_step makes one launch of it.
   template <class Loss, class Optimizer>
   void step(matrix_view<const float> x, target_view y, const Loss& loss, const Optimizer& optimizer) {
-    optimizer.validate();
+    optimizer.validate();  // before anything has changed
     backward(x, y, loss);
     update(optimizer);
   }
@@ -208,10 +220,7 @@ class basic_network {
             const Optimizer& optimizer) {
     const int n = sample_count(x);
     detail::require_size("training on a batch of labels", labels.size(), n, 1);
-    for (const int label : labels) {
-      require(label >= 0 && label < output_size, "training on a batch of labels",
-              "a label is outside [0, output_size)", "give class numbers below the number of outputs");
-    }
+    detail::require_labels(labels, output_size, "training on a batch of labels");
     const auto staged = stage(x.data(), n);
     copy_to_device(stream(), staged_labels_.data(), labels);
     step(staged, target_view{staged_labels_.data(), nullptr, 0}, loss, optimizer);
@@ -252,6 +261,7 @@ class basic_network {
 
   // Puts back what loss_scale() gave: for checkpoints.
   void restore_loss_scale(const plexus::loss_scale& earlier) requires(scales_loss) {
+    earlier.validate();
     write_scaler({read_scaler().rules, earlier});
   }
 
@@ -366,7 +376,9 @@ class basic_network {
 
   static void require_one_target(const target_view& y, const char* doing) {
     require((y.labels == nullptr) != (y.values == nullptr), doing,
-            "the target has not one of labels and values", "give a target_view exactly one of the two");
+            y.labels == nullptr ? "the target has neither labels nor values"
+                                : "the target has both labels and values",
+            "give a target_view exactly one of the two");
   }
 
   static int sample_count(std::span<const float> x) {
@@ -533,7 +545,7 @@ class basic_network {
 
   template <class Loss, class InputDelta>
   void propagate(matrix_view<const float> x, target_view y, const Loss& loss, const InputDelta& dx) {
-    detail::require_width(x.cols, input_size, "training a network");
+    detail::require_samples(x, input_size, "training a network");
     require(x.rows > 0, "training a network", "the batch is empty", "give at least one sample");
     require_one_target(y, "training a network");
     reserve_training(x.rows);

@@ -48,8 +48,8 @@ using namespace hostcuda;
 #define PLEXUS_FN __host__ __device__
 
 // Stands before a short loop of constant length that a kernel needs laid out flat: arrays indexed by it then
-// live in registers. A CPU's compiler vectorises the loop as it is, which is quicker to compile and to run. The
-// opposite keeps code short that is seldom run.
+// live in registers. A CPU's compiler vectorises the loop as it is, which is quicker to compile and to run.
+// The opposite keeps code short that is seldom run.
 #if defined(__CUDA_ARCH__)
 #define PLEXUS_UNROLL _Pragma("unroll")
 #define PLEXUS_NO_UNROLL _Pragma("unroll 1")
@@ -83,8 +83,8 @@ inline constexpr bool has_bf16_and_tf32_mma = false;
 inline constexpr bool has_bf16_and_tf32_mma = true;
 #endif
 
-// Whether __pipeline_memcpy_async() leaves the copying to the hardware while the thread goes on, as on all GPUs
-// since sm_80.
+// Whether __pipeline_memcpy_async() leaves the copying to the hardware while the thread goes on, as on all
+// GPUs since sm_80.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
 inline constexpr bool has_async_copies = true;
 #else

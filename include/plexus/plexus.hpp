@@ -1,4 +1,5 @@
-// The one include: core, layers, losses, optimisers, network and training. It needs CUDA or hostcuda, and nothing else.
+// The one include: core, layers, losses, optimisers, network and training. It needs CUDA or hostcuda, and
+// nothing else.
 #pragma once
 
 #include <plexus/activations/identity.hpp>

@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/data.hpp"
 #include "support/reference.hpp"
+#include "support/worst.hpp"
 
 namespace px = plexus;
 using support::swish;
@@ -57,7 +58,7 @@ void check_gradients(const px::dataset& data, const Loss& loss, px::gemm_policy 
           },
           kept);
       w[i] = kept;
-      worst = std::max(worst, std::abs(numeric - static_cast<double>(dw[i])));
+      worst = support::worse(worst, std::abs(numeric - static_cast<double>(dw[i])));
     }
     px::copy_to_device<float>(net.stream(), at.data, w);
   };
@@ -130,16 +131,16 @@ void check_against_equations(const reference::activation& sigma) {
       };
       const reference::vector below = truth.backward(sample, gradient, sums);
       for (std::size_t k = 0; k < 37; ++k)
-        worst = std::max(worst, std::abs(below[k] - input_gradient[row * 37 + k]));
+        worst = support::worse(worst, std::abs(below[k] - input_gradient[row * 37 + k]));
     }
     const reference::network computed = reference::copy_of(net, net.gradients(), {sigma, sigma, sigma});
     for (std::size_t l = 0; l < 3; ++l) {
       for (std::size_t i = 0; i < computed.layers[l].w.size(); ++i) {
-        worst = std::max(worst, std::abs(computed.layers[l].w[i] - sums.layers[l].w[i]));
+        worst = support::worse(worst, std::abs(computed.layers[l].w[i] - sums.layers[l].w[i]));
       }
       if (l == 1) continue;  // without bias
       for (std::size_t i = 0; i < computed.layers[l].b.size(); ++i) {
-        worst = std::max(worst, std::abs(computed.layers[l].b[i] - sums.layers[l].b[i]));
+        worst = support::worse(worst, std::abs(computed.layers[l].b[i] - sums.layers[l].b[i]));
       }
     }
     CHECK(worst < 2e-6);

@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 #include "support/data.hpp"
 #include "support/reference.hpp"
+#include "support/worst.hpp"
 
 #include <plexus/layers/fused.hpp>
 #include <plexus/plexus.hpp>
@@ -107,10 +108,11 @@ class chain {
 
     double worst = WithDx ? worst_of(dx_, [&](auto i, auto j) { return traces_[i].dx[j]; }) : 0;
     for (std::size_t l = 0; l < count; ++l) {
-      worst = std::max({worst, worst_of(a_[l], [&](auto i, auto j) { return traces_[i].a[l + 1][j]; }),
-                        worst_of(delta_[l], [&](auto i, auto j) { return traces_[i].delta[l][j]; })});
+      worst = support::worse(worst, worst_of(a_[l], [&](auto i, auto j) { return traces_[i].a[l + 1][j]; }));
+      worst =
+          support::worse(worst, worst_of(delta_[l], [&](auto i, auto j) { return traces_[i].delta[l][j]; }));
       if (keeps_z_[l]) {
-        worst = std::max(worst, worst_of(z_[l], [&](auto i, auto j) { return traces_[i].z[l][j]; }));
+        worst = support::worse(worst, worst_of(z_[l], [&](auto i, auto j) { return traces_[i].z[l][j]; }));
       }
     }
     return worst;
@@ -128,16 +130,13 @@ class chain {
     }
     double worst = 0, largest = 0;
     for (std::size_t i = 0; i < computed.size(); ++i) {
-      worst = larger(worst, std::abs(static_cast<double>(computed[i]) - expected[i]));
+      worst = support::worse(worst, std::abs(static_cast<double>(computed[i]) - expected[i]));
       largest = std::max(largest, std::abs(expected[i]));
     }
     return worst / largest;
   }
 
  private:
-  // The larger one; a NaN stays.
-  static double larger(double worst, double error) { return error <= worst ? worst : error; }
-
   static reference::vector row(const device_matrix& x, int i) {
     reference::vector values;
     for (int j = 0; j < x.cols(); ++j) values.push_back(static_cast<double>(x(i, j)));
@@ -145,15 +144,15 @@ class chain {
   }
 
   // The largest error of x, in units of the largest truth(i, j), which the sums of one sample may all but
-  // cancel; NaN where x was written beside.
+  // cancel; infinite where x was written beside.
   template <class Truth>
   double worst_of(device_matrix& x, const Truth& truth) {
     x.download(on_.stream());
-    double worst = x.guards_intact() ? 0 : std::nan(""), largest = 0.05;
+    double worst = x.guards_intact() ? 0 : std::numeric_limits<double>::infinity(), largest = 0.05;
     for (int i = 0; i < x.rows(); ++i) {
       for (int j = 0; j < x.cols(); ++j) {
         const double expected = truth(static_cast<std::size_t>(i), static_cast<std::size_t>(j));
-        worst = larger(worst, std::abs(static_cast<double>(x(i, j)) - expected));
+        worst = support::worse(worst, std::abs(static_cast<double>(x(i, j)) - expected));
         largest = std::max(largest, std::abs(expected));
       }
     }

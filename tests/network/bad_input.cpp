@@ -49,9 +49,9 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
       "networks and training",
       {
           {"a sample of the wrong width", [](const auto&) { network{}.predict(five); },
-           "predicting one sample", "5 values are given for 1 × 3", "give 3 values"},
+           "predicting one sample", "the data have size 5 and not 1 × 3", "give 3 values"},
           {"a batch of the wrong size", [](const auto&) { network{}.predict(five, 2); }, "predicting a batch",
-           "5 values are given for 2 × 3", "give 6 values"},
+           "the data have size 5 and not 2 × 3", "give 6 values"},
           {"a negative number of samples", [](const auto&) { network{}.predict(five, -1); },
            "predicting a batch", "the number of samples is negative", "give 0 or more"},
           {"a device matrix of the wrong width",
@@ -59,13 +59,34 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
              const px::buffer<float> x(10);
              network{}.forward(px::matrix<const float>(x.data(), 2, 5));
            },
-           "running a network forward", "a sample has 5 values, the network takes 3", "give a matrix (n, 3)"},
+           "running a network forward",
+           "the samples are a matrix (2, 5) with 5 values from row to row, the network takes 3 values a "
+           "sample",
+           "give a matrix (n, 3)"},
+          {"a device matrix with a negative number of rows",
+           [](const auto&) {
+             const px::buffer<float> x(6);
+             network{}.forward(px::matrix<const float>(x.data(), -2, 3));
+           },
+           "running a network forward",
+           "the samples are a matrix (-2, 3) with 3 values from row to row, the network takes 3 values a "
+           "sample",
+           "give a matrix (n, 3)"},
+          {"a device matrix whose rows overlap",
+           [](const auto&) {
+             const px::buffer<float> x(6);
+             network{}.backward({x.data(), 2, 3, 2}, {}, px::quadratic{});
+           },
+           "training a network",
+           "the samples are a matrix (2, 3) with 2 values from row to row, the network takes 3 values a "
+           "sample",
+           "give a matrix (n, 3)"},
           {"a target with neither labels nor values",
            [](const auto&) {
              const px::buffer<float> x(6);
              network{}.backward(px::matrix<const float>(x.data(), 2, 3), {}, px::quadratic{});
            },
-           "training a network", "the target has not one of labels and values",
+           "training a network", "the target has neither labels nor values",
            "give a target_view exactly one of the two"},
           {"an empty batch to train on",
            [](const auto&) {
@@ -76,25 +97,27 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            [](const auto&) {
              network{}.step(std::span(five), std::span(one_label), px::softmax_cross_entropy{}, px::sgd{});
            },
-           "training on a batch", "5 values are given for 1 × 3", "give 3 values"},
+           "training on a batch", "the data have size 5 and not 1 × 3", "give 3 values"},
           {"more labels than samples",
            [](const auto&) {
              network{}.step(std::span(six), std::span(one_label), px::softmax_cross_entropy{}, px::sgd{});
            },
-           "training on a batch of labels", "1 values are given for 2 × 1", "give 2 values"},
+           "training on a batch of labels", "the data have size 1 and not 2 × 1", "give 2 values"},
           {"targets of the wrong width",
            [](const auto&) {
              network{}.step(std::span(three), std::span(three), px::quadratic{}, px::sgd{});
            },
-           "training on a batch of targets", "3 values are given for 1 × 2", "give 2 values"},
+           "training on a batch of targets", "the data have size 3 and not 1 × 2", "give 2 values"},
           {"a label that no output stands for",
            [](const auto&) {
              network{}.step(std::span(three), std::span(wrong_label), px::softmax_cross_entropy{}, px::sgd{});
            },
-           "training on a batch of labels", "a label is outside [0, output_size)",
-           "give class numbers below the number of outputs"},
+           "training on a batch of labels", "sample 0 has label 2 of 2 classes",
+           "give class numbers from 0 to below the number of outputs"},
           {"a rate of zero", training({.rate = 0}, {}), "configuring sgd",
            "the rate is not a positive number", "choose a rate such as 0.1"},
+          {"a negative rate for an update alone", [](const auto&) { network{}.update(px::sgd{.rate = -1}); },
+           "configuring sgd", "the rate is not a positive number", "choose a rate such as 0.1"},
           {"a rate that is NaN", training({.rate = not_a_number}, {}), "configuring sgd",
            "the rate is not a positive number", "choose a rate such as 0.1"},
           {"a momentum of one", training({.momentum = 1}, {}), "configuring sgd",
@@ -105,6 +128,12 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            "Nesterov's step is asked for without momentum", "set a momentum, or nesterov = false"},
           {"a loss scale of zero", scaling({.initial = 0}), "configuring loss scaling",
            "the first scale is not a positive number", "choose a power of two such as 65536"},
+          {"a loss scale of zero to go on from",
+           [](const auto&) {
+             px::network<px::mixed<px::fp16>, px::input<3>, px::dense<2>>{}.restore_loss_scale({.scale = 0});
+           },
+           "restoring the loss scale", "the scale is not a positive number",
+           "give what loss_scale() once gave"},
           {"a loss scale that shrinks to grow", scaling({.growth = 0.5f}), "configuring loss scaling",
            "the growth is not a number ≥ 1", "choose 2, or 1 for a scale that never grows"},
           {"a loss scale that never backs off", scaling({.backoff = 1}), "configuring loss scaling",

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/worst.hpp"
 
 namespace px = plexus;
 using namespace plexus::cuda_names;
@@ -87,7 +88,8 @@ void check_close(const std::vector<float>& computed, const std::vector<float>& e
   REQUIRE(computed.size() == expected.size());
   double worst = 0;
   for (std::size_t i = 0; i < computed.size(); ++i) {
-    worst = std::max(worst, std::abs(static_cast<double>(computed[i]) - static_cast<double>(expected[i])));
+    worst =
+        support::worse(worst, std::abs(static_cast<double>(computed[i]) - static_cast<double>(expected[i])));
   }
   CHECK(worst < 1e-5);
 }

@@ -3,6 +3,7 @@
 
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/worst.hpp"
 
 namespace px = plexus;
 
@@ -29,8 +30,7 @@ double worst_difference(const std::vector<float>& a, const std::vector<float>& b
   REQUIRE(a.size() == b.size());
   double worst = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    worst = difference <= worst ? worst : difference;
+    worst = support::worse(worst, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
   }
   return worst;
 }

@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 #include "support/data.hpp"
 #include "support/reference.hpp"
+#include "support/worst.hpp"
 
 namespace px = plexus;
 using support::swish;
@@ -53,7 +54,8 @@ TEST_CASE("Forward agrees with the equations in double, for batches of any size"
         const reference::vector sample(x.begin() + static_cast<std::ptrdiff_t>(row) * 13,
                                        x.begin() + static_cast<std::ptrdiff_t>(row + 1) * 13);
         const reference::vector truth = expected(sample);
-        for (std::size_t j = 0; j < 5; ++j) worst = std::max(worst, std::abs(truth[j] - y[row * 5 + j]));
+        for (std::size_t j = 0; j < 5; ++j)
+          worst = support::worse(worst, std::abs(truth[j] - y[row * 5 + j]));
       }
       CHECK(worst < 2e-5);
     }

@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/data.hpp"
 #include "support/reference.hpp"
+#include "support/worst.hpp"
 
 namespace px = plexus;
 using support::swish;
@@ -150,7 +151,7 @@ TEMPLATE_TEST_CASE("In 16 bits operands are rounded, sums and outputs are not", 
             expected = forward_rounded<TestType>(masters, sample), exact = masters(sample);
         for (std::size_t j = 0; j < 5; ++j) {
           const double found = static_cast<double>(y[row * 5 + j]);
-          worst = std::max(worst, std::abs(expected[j] - found));
+          worst = support::worse(worst, std::abs(expected[j] - found));
           farthest = std::max(farthest, std::abs(exact[j] - found));
         }
       }

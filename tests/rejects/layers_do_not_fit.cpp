@@ -1,4 +1,5 @@
-// A layer after an input of another width: one line names the layer, the shape it expects and the shape it receives.
+// A layer after an input of another width: one line names the layer, the shape it expects and the shape it
+// receives.
 // expect alone: this_layer_does_not_accept_its_input<.*layer_number<1(UL)?>.*linear<4, 2.*expects<.*shape<4>.*receives<.*shape<3>
 #include <plexus/plexus.hpp>
 

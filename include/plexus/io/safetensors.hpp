@@ -151,13 +151,14 @@ std::vector<stored_tensor> training_numbers(const Network& net) {
 // The same, in the same order, back into the network. Returns how many there are.
 template <class Network>
 std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers) {
-  net.training_state() = {number_in<std::uint64_t>(numbers[0]), number_in<std::uint64_t>(numbers[1])};
-  if constexpr (Network::scales_loss) {
+  std::size_t count = 2;
+  if constexpr (Network::scales_loss) {  // first, since it refuses what is no scale
     net.restore_loss_scale({number_in<float>(numbers[2]), number_in<std::uint64_t>(numbers[3]),
                             number_in<std::uint64_t>(numbers[4])});
-    return 5;
+    count = 5;
   }
-  return 2;
+  net.training_state() = {number_in<std::uint64_t>(numbers[0]), number_in<std::uint64_t>(numbers[1])};
+  return count;
 }
 
 }  // namespace safetensors
@@ -215,9 +216,9 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   if (has_state) safetensors::describe(parameters, safetensors::optimizer_prefix, wanted);
 
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
+  const std::size_t numbers = safetensors::restore_numbers(net, tensors);
   if (has_state) net.reserve_optimizer_state();
   const auto state = net.optimizer_state();
-  const std::size_t numbers = safetensors::restore_numbers(net, tensors);
   const auto values = std::span(tensors).subspan(numbers);
   safetensors::upload(net.stream(), parameters, values.first(parameters.size()));
   if (has_state) {

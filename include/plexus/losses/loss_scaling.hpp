@@ -41,6 +41,11 @@ struct loss_scale {
   float scale = 1;
   std::uint64_t good_steps = 0;  // since the scale last changed
   std::uint64_t skipped = 0;     // steps that changed nothing, because a gradient was not finite
+
+  void validate() const {
+    require(scale >= loss_scaling::smallest && scale <= loss_scaling::largest, "restoring the loss scale",
+            "the scale is not a positive number", "give what loss_scale() once gave");
+  }
 };
 
 // All of it, in device memory: a step recorded as a graph reads and adjusts it there.

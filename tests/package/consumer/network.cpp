@@ -6,7 +6,8 @@
 namespace px = plexus;
 
 std::array<float, 2> lecture_outputs(const std::array<float, 3>& inputs) {
-  px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>, px::dense<2, px::sigmoid, px::no_bias>> net;
+  px::network<px::input<3>, px::dense<3, px::sigmoid, px::no_bias>, px::dense<2, px::sigmoid, px::no_bias>>
+      net;
   const std::array<float, 9> hidden{1, -2, 2, 2, 1, -4, 1, -1, 0};
   const std::array<float, 6> output{-3, 1, -3, 0, 1, 2};
   const auto parameters = net.parameters();
