@@ -56,6 +56,10 @@ if(PLEXUS_NVCC AND plexus_gpus)
   plexus_usable_gpus("${PLEXUS_NVCC}" "${plexus_gpus}" plexus_gpus)
 endif()
 
+if(plexus_gpus AND NOT PLEXUS_NVCC)
+  message(STATUS "plexus: there is a GPU but no nvcc; install the CUDA toolkit to use it")
+endif()
+
 set(plexus_device ${PLEXUS_DEVICE})
 if(PLEXUS_DEVICE STREQUAL auto)
   if(PLEXUS_NVCC AND plexus_gpus)

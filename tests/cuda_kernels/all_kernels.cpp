@@ -86,6 +86,7 @@ int main() {
   train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
                     px::dense<128, px::softplus>>{},
         px::quadratic{}, px::sgd{});
+  px::network<px::input<3>, px::dense<2>>{}.initialize({}, px::normal{});
   px::context on;
   multiply(on, {}, {});
   multiply_on_tensor_cores<px::layout::nt, __half>(on, {}, {});

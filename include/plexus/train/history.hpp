@@ -12,7 +12,7 @@ namespace plexus::inline PLEXUS_ABI {
 struct epoch_record {
   int epoch = 0;  // counted from 1
   double loss = 0;
-  double accuracy = 0;  // fraction in [0, 1]; NaN where the data have no labels
+  double accuracy = 0;  // fraction in [0, 1]; NaN where a target is a single value
   std::optional<double> validation_loss{};
   std::optional<double> validation_accuracy{};
   double seconds = 0;
