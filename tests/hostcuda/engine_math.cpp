@@ -89,6 +89,12 @@ TEST_CASE("cached loads and stores", "[hostcuda]") {
   CHECK(value.y == 9);
 }
 
+TEST_CASE("__byte_perm picks any four of eight bytes", "[hostcuda]") {
+  CHECK(__byte_perm(0x03020100u, 0x07060504u, 0x5410) == 0x05040100u);
+  CHECK(__byte_perm(0x03020100u, 0x07060504u, 0x7632) == 0x07060302u);
+  CHECK(__byte_perm(0x03020100u, 0x07060504u, 0x0127) == 0x00010207u);
+}
+
 template <class T, std::size_t Size, std::size_t Alignment>
 constexpr bool laid_out = sizeof(T) == Size && alignof(T) == Alignment;
 

@@ -113,6 +113,16 @@ inline int __mul24(int x, int y) {
 }
 inline unsigned __umul24(unsigned x, unsigned y) { return (x & 0xffffffu) * (y & 0xffffffu); }
 
+// Byte i of the result is byte (s >> 4·i) & 7 of y:x.
+inline unsigned __byte_perm(unsigned x, unsigned y, unsigned s) {
+  const std::uint64_t bytes = std::uint64_t{y} << 32 | x;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    result |= static_cast<unsigned>(bytes >> (s >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+  }
+  return result;
+}
+
 // ---- min and max, of mixed types too: in the common type, which is unsigned where CUDA compares as
 // unsigned. Of a number and a NaN, the number.
 

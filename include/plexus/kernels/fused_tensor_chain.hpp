@@ -1,0 +1,261 @@
+// A chain of dense layers as one kernel on tensor cores: elements of 16 bits, sums in FP32.
+//
+// A warp takes 32 samples through all layers without their ever leaving its registers: the sums of one layer,
+// rounded, are the next one's operand. Shared memory holds nothing but the weights of the layer at hand.
+//
+// That works because a product may add up its depth in any order, and may call its columns by any names. Of
+// each group of 32 columns lane 4·g + t holds columns 8t … 8t + 7, of rows g, g + 8, g + 16 and g + 24.
+// Forward, a pair of elements is two neighbours of a row of W (out, in); backward it is an element of row k
+// of W and the one below it in row k + 4. So both passes read the same weights as they lie, by 16 or 8 bytes
+// a lane, and samples, outputs and deltas by 16 bytes.
+#pragma once
+
+#include <plexus/core/launch.hpp>
+#include <plexus/core/view.hpp>
+#include <plexus/kernels/fused_chain.hpp>
+#include <plexus/kernels/warp_product.hpp>
+
+#include <algorithm>
+
+namespace plexus::inline PLEXUS_ABI::kernels {
+
+struct fused_tensor_block {
+  static constexpr int warps = 4, threads = 32 * warps;
+  static constexpr int warp_rows = 32, rows = warps * warp_rows;
+  static constexpr int group = 32;  // columns that are taken together
+
+  __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
+  __device__ static int g() { return static_cast<int>(threadIdx.x % 32 / 4); }
+  __device__ static int t() { return static_cast<int>(threadIdx.x % 4); }
+};
+
+// Eight neighbours of a row in memory, by pairs.
+struct alignas(16) octet {
+  unsigned pairs[4];
+};
+
+// A warp's samples: at[r][c] is of row g + 8·r and column group c.
+template <int Width>
+struct warp_samples {
+  static constexpr int groups = divide_up(Width, fused_tensor_block::group);
+  octet at[4][groups];
+};
+
+// The part of x from (row, col) on; without rows where x has no memory.
+template <class T>
+__device__ matrix_view<T> part_from(const matrix_view<T>& x, int row, int col) {
+  return {x.row(row) + col, x.data == nullptr ? 0 : x.rows - row, x.cols - col, x.ld};
+}
+
+// Whether `col` of `left` columns is inside: known at compile time where Extent is a multiple of a group.
+template <int Extent>
+PLEXUS_FN constexpr bool is_column(int col, int left) {
+  return Extent % fused_tensor_block::group == 0 || col < left;
+}
+
+// Eight neighbours of a row of a matrix with Extent columns; zeros beyond it.
+template <int Extent, class T>
+__device__ octet load_octet(const matrix_view<const T>& x, int row, int col) {
+  if (row >= x.rows || !is_column<Extent>(col, x.cols)) return {};
+  return *reinterpret_cast<const octet*>(x.data + row * x.ld + col);
+}
+template <int Extent, class T>
+__device__ void store_octet(const matrix_view<T>& x, int row, int col, const octet& values) {
+  if (row >= x.rows || !is_column<Extent>(col, x.cols)) return;
+  *reinterpret_cast<octet*>(x.data + row * x.ld + col) = values;
+}
+
+// One step. W is row-major with leading dimension ld, a multiple of 8, begins at a multiple of 16 bytes, and
+// is zero between its columns and ld. The bias (extent) is in FP32; null where there is none.
+//
+// epilogue(row, col, sums) gets eight neighbouring columns at once, col their first, also behind the batch,
+// with the bias added, and returns what the next step reads.
+template <fused_weights Weights, class T, int Depth, int Extent, class Epilogue>
+struct fused_tensor_step {
+  static_assert(Depth <= most_fused_width && Extent <= most_fused_width,
+                "plexus: a fused chain has layers of at most 128 units");
+  using element = T;
+  static constexpr bool forward = Weights == fused_weights::transposed;
+  static constexpr int depth = Depth, extent = Extent;
+
+  const T* w;
+  int ld;
+  const float* bias;
+  Epilogue epilogue;
+};
+
+// The weights of a step in shared memory, filled up with zeros to whole groups.
+template <class Step>
+struct staged_weights {
+  static constexpr int group = fused_tensor_block::group;
+  static constexpr int used_rows = Step::forward ? Step::extent : Step::depth;
+  static constexpr int used_cols = Step::forward ? Step::depth : Step::extent;
+  static constexpr int rows = divide_up(used_rows, group) * group;
+  static constexpr int cols = divide_up(used_cols, group) * group;
+  // Forward, a quarter warp reads 64 bytes of each of two rows, backward a half warp 32 bytes of each of
+  // four: these must not lie on the same banks.
+  static constexpr int stride = Step::forward ? cols + (cols / group % 2 == 0 ? group : 0) : cols + group / 2;
+  static constexpr int size = rows * stride;
+
+  // Backward, the rows that lanes t = 0 … 3 read at the same time lie one behind the other.
+  __device__ static constexpr int place_of(int row) {
+    const auto r = static_cast<unsigned>(row);
+    return Step::forward ? row : static_cast<int>(r / group * group + r % 8 * 4 + r % group / 8);
+  }
+
+  __device__ static void copy(const Step& step, typename Step::element* w, float* bias) {
+    constexpr int packets = cols / 8, rows_at_once = fused_tensor_block::threads / packets;
+    const int thread = static_cast<int>(threadIdx.x);
+    const int first = static_cast<int>(threadIdx.x / unsigned{packets});
+    const int col = static_cast<int>(threadIdx.x % unsigned{packets}) * 8;
+    for (int row = first; first < rows_at_once && row < rows; row += rows_at_once) {
+      auto* const place = w + place_of(row) * stride + col;
+      if (row < used_rows && col < used_cols) {
+        __pipeline_memcpy_async(place, step.w + row * step.ld + col, sizeof(octet));
+      } else {
+        *reinterpret_cast<octet*>(place) = octet{};
+      }
+    }
+    if constexpr (Step::forward) {
+      stage_element(bias + thread, step.bias + thread, step.bias != nullptr && thread < Step::extent);
+    }
+    __pipeline_commit();
+  }
+
+  // The operand B of depth group k and column group n: tile j, half h of the depth.
+  __device__ static void read(const typename Step::element* w, int k, int n, unsigned (&b)[4][2][2]) {
+    using at = fused_tensor_block;
+    if constexpr (Step::forward) {
+      w += (group * n + at::g() / 2 * 8 + at::g() % 2) * stride + group * k + 8 * at::t();
+      PLEXUS_UNROLL
+      for (int j = 0; j < 4; ++j) {
+        const octet row = *reinterpret_cast<const octet*>(w + 2 * j * stride);
+        PLEXUS_UNROLL
+        for (int p = 0; p < 4; ++p) b[j][p / 2][p % 2] = row.pairs[p];
+      }
+    } else {
+      w += (group * k + at::t()) * stride + group * n + 4 * at::g();
+      PLEXUS_UNROLL
+      for (int p = 0; p < 4; ++p) {
+        const uint2 upper = *reinterpret_cast<const uint2*>(w + 4 * p * stride);
+        const uint2 lower = *reinterpret_cast<const uint2*>(w + 4 * (p + 4) * stride);
+        b[0][p / 2][p % 2] = lower_halves(upper.x, lower.x);
+        b[1][p / 2][p % 2] = upper_halves(upper.x, lower.x);
+        b[2][p / 2][p % 2] = lower_halves(upper.y, lower.y);
+        b[3][p / 2][p % 2] = upper_halves(upper.y, lower.y);
+      }
+    }
+  }
+
+  // Eight elements of a row as the operand A takes them: backward the pairs are of columns p and p + 4.
+  __device__ static octet arranged(const octet& row) {
+    if constexpr (Step::forward) return row;
+    const auto& from = row.pairs;
+    return {{lower_halves(from[0], from[2]), upper_halves(from[0], from[2]), lower_halves(from[1], from[3]),
+             upper_halves(from[1], from[3])}};
+  }
+
+  // The place among a lane's eight columns of its i-th sum, i = 2·tile + (0 or 1).
+  __device__ static constexpr int column_of(int i) { return Step::forward ? i : i % 2 * 4 + i / 2; }
+
+ private:
+  __device__ static unsigned lower_halves(unsigned first, unsigned second) {
+    return __byte_perm(first, second, 0x5410);
+  }
+  __device__ static unsigned upper_halves(unsigned first, unsigned second) {
+    return __byte_perm(first, second, 0x7632);
+  }
+};
+
+// The product with column group n, through the epilogue.
+template <class Step, class Epilogue>
+__device__ void multiply_group(const Epilogue& epilogue, const typename Step::element* w, const float* bias,
+                               int n, const warp_samples<Step::depth>& from, warp_samples<Step::extent>& to) {
+  using at = fused_tensor_block;
+  using weights = staged_weights<Step>;
+  unsigned sums[2][4][4] = {};  // the bits of floats: of rows 16·m …, tile j
+  PLEXUS_UNROLL
+  for (int k = 0; k < from.groups; ++k) {
+    unsigned b[4][2][2];
+    weights::read(w, k, n, b);
+    PLEXUS_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      PLEXUS_UNROLL
+      for (int m = 0; m < 2; ++m) {
+        const auto &upper = from.at[2 * m][k].pairs, &lower = from.at[2 * m + 1][k].pairs;
+        const unsigned a[4] = {upper[2 * half], lower[2 * half], upper[2 * half + 1], lower[2 * half + 1]};
+        PLEXUS_UNROLL
+        for (int j = 0; j < 4; ++j) warp_product<typename Step::element>(sums[m][j], a, b[j][half]);
+      }
+    }
+  }
+
+  float biases[8];
+  if constexpr (Step::forward) {  // the warp reads those of the group at once, and each lane takes its
+                                  // columns'
+    const float own = bias[at::group * n + at::lane()];
+    PLEXUS_UNROLL
+    for (int i = 0; i < 8; ++i) biases[i] = __shfl_sync(0xffffffffu, own, 8 * at::t() + i);
+  }
+  PLEXUS_UNROLL
+  for (int r = 0; r < 4; ++r) {
+    float eight[8];
+    PLEXUS_UNROLL
+    for (int i = 0; i < 8; ++i) {
+      const int col = weights::column_of(i);
+      eight[col] = __uint_as_float(sums[r / 2][i / 2][r % 2 * 2 + i % 2]);
+      if constexpr (Step::forward) eight[col] += biases[col];
+    }
+    to.at[r][n] = weights::arranged(epilogue(8 * r, at::group * n, eight));
+  }
+}
+
+template <int Width, class Step, class... Rest>
+__device__ void take_tensor_steps(int first_row, typename Step::element* w, float* bias,
+                                  const warp_samples<Width>& from, const Step& step, const Rest&... rest) {
+  __syncthreads();  // nobody reads the weights of the step before any more
+  staged_weights<Step>::copy(step, w, bias);
+  __pipeline_wait_prior(0);
+  __syncthreads();
+  const auto epilogue = step.epilogue.from(first_row + fused_tensor_block::g(), 8 * fused_tensor_block::t());
+  warp_samples<Step::extent> to;
+  PLEXUS_UNROLL
+  for (int n = 0; n < to.groups; ++n) multiply_group<Step>(epilogue, w, bias, n, from, to);
+  if constexpr (sizeof...(Rest) > 0) take_tensor_steps(first_row, w, bias, to, rest...);
+}
+
+template <class... Steps>
+inline constexpr int most_staged_weights = std::max({staged_weights<Steps>::size...});
+
+template <class First, class... Rest>
+__global__ void __launch_bounds__(fused_tensor_block::threads)
+    fused_tensor_chain_kernel(matrix_view<const typename First::element> x, First first, Rest... rest) {
+  using at = fused_tensor_block;
+  alignas(16) __shared__ typename First::element w[most_staged_weights<First, Rest...>];
+  __shared__ float bias[most_fused_width];
+  static_assert(at::threads == most_fused_width, "a thread copies a bias");
+  const int first_row =
+      static_cast<int>(blockIdx.x) * at::rows + static_cast<int>(threadIdx.x) / 32 * at::warp_rows;
+  const auto own = part_from(x, first_row + at::g(), 8 * at::t());
+  warp_samples<First::depth> samples;
+  PLEXUS_UNROLL
+  for (int r = 0; r < 4; ++r) {
+    PLEXUS_UNROLL
+    for (int c = 0; c < samples.groups; ++c) {
+      samples.at[r][c] = staged_weights<First>::arranged(load_octet<First::depth>(own, 8 * r, at::group * c));
+    }
+  }
+  take_tensor_steps(first_row, w, bias, samples, first, rest...);
+}
+
+// Takes all samples x (n, depth of the first step) through the steps. x begins at a multiple of 16 bytes, its
+// leading dimension is a multiple of 8, and its rows are zero up to there.
+template <class T, class... Steps>
+void fused_tensor_chain(cudaStream_t stream, matrix_view<const T> x, const Steps&... steps) {
+  const launch_shape shape{dim3(static_cast<unsigned>(divide_up(x.rows, fused_tensor_block::rows))),
+                           dim3(fused_tensor_block::threads)};
+  launch("launching a fused chain of layers on tensor cores", stream, shape,
+         fused_tensor_chain_kernel<Steps...>, x, steps...);
+}
+
+}  // namespace plexus::inline PLEXUS_ABI::kernels
