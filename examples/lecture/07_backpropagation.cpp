@@ -96,14 +96,15 @@ int main() {
   slide.say("BP1, the output's delta: the loss kernel against dC/dz of the last layer.");
   slide.columns("slope");
   const px::buffer<float> delta2(out), loss(1), correct(1);
-  px::for_each_row(on.stream(), 1,
-                   px::output_delta_rows<px::quadratic, sigmoid_slope>{{},
-                                                                       row(outputs),
-                                                                       {nullptr, wanted.data(), out},
-                                                                       {loss.data(), correct.data()},
-                                                                       px::matrix(delta2.data(), 1, out),
-                                                                       {row(outputs), {}},
-                                                                       1});
+  px::for_each_row(
+      on.stream(), 1,
+      px::output_delta_rows<px::quadratic, sigmoid_slope>{.loss = {},
+                                                          .a = row(outputs),
+                                                          .y = {nullptr, wanted.data(), out},
+                                                          .results = {loss.data(), correct.data()},
+                                                          .delta = px::matrix(delta2.data(), 1, out),
+                                                          .derivative = {row(outputs), {}},
+                                                          .scale = 1});
   const doubles dz2 = slopes(z2, [&](const doubles& z) { return cost(sigmoid(z), target); });
   show(slide, "delta of output", dz2, host(delta2));
 

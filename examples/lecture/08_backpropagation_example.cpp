@@ -16,13 +16,13 @@ float weight_gradient(float input, float output, float target) {
   const auto outputs = px::matrix<const float>(o.data(), 1, 1);
   using slope = px::activation_derivative<px::sigmoid>;
   px::for_each_row(on.stream(), 1,
-                   px::output_delta_rows<px::quadratic, slope>{{},
-                                                               outputs,
-                                                               {nullptr, t.data(), 1},
-                                                               {loss.data(), correct.data()},
-                                                               px::matrix(delta.data(), 1, 1),
-                                                               {outputs, {}},
-                                                               1});
+                   px::output_delta_rows<px::quadratic, slope>{.loss = {},
+                                                               .a = outputs,
+                                                               .y = {nullptr, t.data(), 1},
+                                                               .results = {loss.data(), correct.data()},
+                                                               .delta = px::matrix(delta.data(), 1, 1),
+                                                               .derivative = {outputs, {}},
+                                                               .scale = 1});
   px::gemm<px::layout::tn>(on, px::matrix<const float>(delta.data(), 1, 1),
                            px::matrix<const float>(i.data(), 1, 1), px::store{px::matrix(dw.data(), 1, 1)});
   return px::to_host(on.stream(), dw.view())[0];

@@ -71,13 +71,13 @@ TEST_CASE("BP1: the delta of the output is the loss's slope along z", "[gradient
   using derivative = px::activation_derivative<px::sigmoid>;
   const auto a_view = px::matrix<const float>(outputs.data(), n, out);
   px::for_each_row(on.stream(), n,
-                   px::output_delta_rows<px::quadratic, derivative>{{},
-                                                                    a_view,
-                                                                    {nullptr, y.data(), out},
-                                                                    {loss.data(), correct.data()},
-                                                                    px::matrix(delta.data(), n, out),
-                                                                    derivative{a_view, {}},
-                                                                    1.0f / n});
+                   px::output_delta_rows<px::quadratic, derivative>{.loss = {},
+                                                                    .a = a_view,
+                                                                    .y = {nullptr, y.data(), out},
+                                                                    .results = {loss.data(), correct.data()},
+                                                                    .delta = px::matrix(delta.data(), n, out),
+                                                                    .derivative = derivative{a_view, {}},
+                                                                    .scale = 1.0f / n});
   check_equal(px::to_host(on.stream(), delta.view()), central_differences(in_double(v.z), [&](const auto& z) {
                 double cost = 0;
                 for (std::size_t i = 0; i < z.size(); ++i) {

@@ -8,40 +8,6 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-namespace vendor {
-
-#if defined(PLEXUS_VENDOR_BLAS)
-
-template <class T>
-inline constexpr cudaDataType data_type = CUDA_R_32F;
-template <>
-inline constexpr cudaDataType data_type<__half> = CUDA_R_16F;
-template <>
-inline constexpr cudaDataType data_type<__nv_bfloat16> = CUDA_R_16BF;
-
-// `Plain` is store or accumulate. FP32 operands are rounded to TF32 where the device has it.
-template <layout L, class T, class Plain>
-void mixed_gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, const Plain& plain) {
-  constexpr float alpha = 1, beta = Plain::accumulates ? 1 : 0;
-  constexpr auto compute = sixteen_bit_float<T> ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
-  const matrix_view<float>& c = plain.c;
-  check(cublasGemmEx(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N,
-                     L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows,
-                     L == layout::tn ? a.rows : a.cols, &alpha, b.data, data_type<T>, b.ld, a.data,
-                     data_type<T>, a.ld, &beta, c.data, CUDA_R_32F, c.ld, compute, CUBLAS_GEMM_DEFAULT),
-        "multiplying matrices");
-}
-
-#else
-
-// Never called: no context has gemm_policy::vendor.
-template <layout L, class T, class Plain>
-void mixed_gemm(context&, matrix_view<const T>, matrix_view<const T>, const Plain&) {}
-
-#endif
-
-}  // namespace vendor
-
 // An epilogue in a pass of its own, after product(plain epilogue). A C of 16 bits has no room for the sums
 // that the epilogue is to see: they go to a matrix of their own.
 template <class Epilogue, class Product>
