@@ -262,9 +262,12 @@ class gemm_accumulators {
       read(fragment_a, a + k * StrideA, 4 * at::lanes_m);
       read(fragment_b, b + k * StrideB, 4 * at::lanes_n);
       PLEXUS_UNROLL
-      for (int i = 0; i < at::thread_m; ++i) {
+      for (int outer = 0; outer < (by_rows ? at::thread_m : at::thread_n); ++outer) {
         PLEXUS_UNROLL
-        for (int j = 0; j < at::thread_n; ++j) sums_[i][j] += fragment_a[i] * fragment_b[j];
+        for (int inner = 0; inner < (by_rows ? at::thread_n : at::thread_m); ++inner) {
+          const int i = by_rows ? outer : inner, j = by_rows ? inner : outer;
+          sums_[i][j] += fragment_a[i] * fragment_b[j];
+        }
       }
     }
   }
@@ -286,6 +289,9 @@ class gemm_accumulators {
   }
 
  private:
+  // The order of an outer product in which the assembler finds registers enough.
+  static constexpr bool by_rows = !platform::has_async_copies;
+
   template <int Count>
   __device__ static void read(float (&fragment)[Count], const float* shared, int step) {
     PLEXUS_UNROLL
