@@ -55,7 +55,7 @@ void sum_slices(cudaStream_t stream, const float* parts, int slices, int rows, i
 // and `elements` results; but no slice shorter than `shortest`. To a CPU they are of no use.
 inline int slices_to_fill(const context& context, int length, int elements, int blocks, int blocks_each,
                           int shortest) {
-  if constexpr (platform::on_cpu) return 1;
+  if (platform::on_cpu || elements == 0) return 1;
   const int wanted = context.device().multiprocessors * blocks_each / blocks;
   const int held = static_cast<int>(context.parts().size) / elements;
   return std::max(1, std::min({wanted, held, length / shortest}));
