@@ -29,6 +29,7 @@ struct setting_values {
   std::uint64_t seed = 0;  // of the order `shuffled`
   stream_mode streams = stream_mode::immediate;
   int stack_kilobytes = 0;  // stack of one CUDA thread
+  std::string without_barrier;  // "gemm.hpp:12": threads run through the barrier there, as if it were deleted
 };
 
 namespace detail {
@@ -97,6 +98,7 @@ inline setting_values settings_from_environment() {
   values.stack_kilobytes = positive_setting("HOSTCUDA_STACK_KB", 256, 65536);
   read_order(values);
   read_streams(values);
+  if (const char* place = std::getenv("HOSTCUDA_WITHOUT_BARRIER")) values.without_barrier = place;
   return values;
 }
 

@@ -78,7 +78,7 @@ void check_statistics(int rows, int cols, const Run& run) {
 
 TEST_CASE("for_each visits every index once", "[core][for_each]") {
   const stream on;
-  for (const std::size_t size : {0, 1, 31, 256, 257, 100003}) {
+  for (const std::size_t size : {0u, 1u, 31u, 256u, 257u, 100003u}) {
     const buffer<int> visits(size + 1);
     fill_zero(on.get(), visits.view());
     for_each(on.get(), size, count_visit{visits.data()});

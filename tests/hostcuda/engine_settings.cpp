@@ -54,6 +54,7 @@ TEST_CASE("the environment sets workers, order, streams and stacks", "[hostcuda]
   CHECK(with("HOSTCUDA_ORDER", "shuffled:18446744073709551615").seed == 18446744073709551615u);
   CHECK(with("HOSTCUDA_STREAMS", "deferred").streams == stream_mode::deferred);
   CHECK(with("HOSTCUDA_STREAMS", "immediate").streams == stream_mode::immediate);
+  CHECK(with("HOSTCUDA_WITHOUT_BARRIER", "gemm.hpp:12").without_barrier == "gemm.hpp:12");
   CHECK(with("HOSTCUDA_STACK_KB", "512").stack_kilobytes == 512);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hostcuda/runtime/text.hpp>
+#include <hostcuda/settings.hpp>
 
 #include <cstring>
 #include <string>
@@ -22,5 +23,11 @@ struct source_line {
     return text_of(name == nullptr ? file : name + 1, ":", static_cast<std::size_t>(line));
   }
 };
+
+// Whether the settings have threads run through the barrier there.
+inline bool is_left_out(const source_line& where) {
+  const std::string& without = settings().without_barrier;
+  return !without.empty() && where.text() == without;
+}
 
 }  // namespace hostcuda::detail
