@@ -1,9 +1,10 @@
-// The steps of a chain of dense layers in 16 bits: see fused.hpp. Matrices of 16-bit elements begin at
-// multiples of 16 bytes and have rows of a multiple of 8 elements, zeros behind their columns.
+// The passes of a chain of dense layers in mixed precision: see fused.hpp. Matrices of 16-bit elements begin
+// at multiples of 16 bytes and have rows of a multiple of 8 elements, zeros behind their columns.
 #pragma once
 
 #include <plexus/kernels/fused_tensor_chain.hpp>
-#include <plexus/layers/chain.hpp>
+#include <plexus/kernels/tensor_weight_gradients.hpp>
+#include <plexus/layers/fused.hpp>
 
 namespace plexus::inline PLEXUS_ABI::kernels {
 
@@ -84,77 +85,101 @@ struct fused_tensor_derivative {
   }
 };
 
+// dx of a network, in FP32.
+template <int Extent, class Derivative>
+struct fused_tensor_input_gradient {
+  input_delta<Derivative> input;
+  int first_row = 0, first_col = 0;
+
+  __device__ fused_tensor_input_gradient from(int row, int col) const { return {input, row, col}; }
+
+  __device__ octet operator()(int row, int col, const float (&sums)[8]) const {
+    row += first_row;
+    col += first_col;
+    if (row < input.delta.rows) {
+      PLEXUS_UNROLL
+      for (int i = 0; i < 8; ++i) {
+        if (is_column<Extent>(col + i, Extent))
+          input.delta(row, col + i) = sums[i] * input.derivative(row, col + i);
+      }
+    }
+    return {};
+  }
+};
+
 }  // namespace plexus::inline PLEXUS_ABI::kernels
 
 namespace plexus::inline PLEXUS_ABI {
 
-// What a layer leaves in 16 bits. data is null where it is not kept.
-template <class T>
-struct fused_tensor_memory {
-  matrix_view<T> a, z, delta;
-};
+template <class... Layers, class Format>
+struct fused_layers<std::tuple<Layers...>, mixed<Format>>
+    : fused_passes<std::tuple<Layers...>, mixed<Format>> {
+  using passes = fused_passes<std::tuple<Layers...>, mixed<Format>>;
+  using T = typename Format::element;
+  using passes::count;
+  using typename passes::memory;
+  using typename passes::parameters;
 
-// The passes of a chain in which T is the type of weights, activations and deltas.
-template <class Layers, class T>
-struct fused_tensor_layers;
+  // Tensor cores before sm_80 lack the instruction.
+  static bool runs_on(const device_traits& device) { return platform::on_cpu || device.capability >= 80; }
 
-template <class... Layers, class T>
-struct fused_tensor_layers<std::tuple<Layers...>, T> {
-  static constexpr std::size_t count = sizeof...(Layers);
-
-  // One layer's parameters: W (out, in) in 16 bits, and the bias in FP32, null where there is none.
-  struct parameters {
-    matrix_view<const T> w;
-    const float* bias;
-  };
-  using all_parameters = std::array<parameters, count>;
-  using memory = std::array<fused_tensor_memory<T>, count>;
-
-  // The last layer's outputs y (n, out), and of the layers what `keep` has a place for.
-  template <class Out>
-  static void forward(cudaStream_t stream, const all_parameters& from, matrix_view<const T> x,
-                      const memory& keep, matrix_view<Out> y) {
+  static void forward(cudaStream_t stream, const parameters& from, matrix_view<const T> x,
+                      const memory& keep) {
     [&]<std::size_t... L>(std::index_sequence<L...>) {
-      kernels::fused_tensor_chain(stream, x, forward_step<L>(from[L], keep[L].a, keep[L].z)...,
-                                  forward_step<count - 1>(from[count - 1], y, keep[count - 1].z));
+      kernels::fused_tensor_chain(stream, x, forward_step<L>(from, keep[L].a, keep[L].z)...,
+                                  forward_step<count - 1>(from, keep.outputs, keep[count - 1].z));
     }
     (std::make_index_sequence<count - 1>{});
   }
 
-  // The deltas of all layers before the last, whose own is given.
-  static void backward(cudaStream_t stream, const all_parameters& from, const memory& kept) {
-    if constexpr (count > 1) {
-      const matrix_view<const T> delta = kept[count - 1].delta;
-      [&]<std::size_t... I>(std::index_sequence<I...>) {
-        kernels::fused_tensor_chain(
-            stream, delta, backward_step<count - 1 - I>(from[count - 1 - I], kept[count - 2 - I])...);
+  template <class InputDelta>
+  static void backward(cudaStream_t stream, const parameters& from, const memory& kept,
+                       const InputDelta& dx) {
+    const matrix_view<const T> delta = kept[count - 1].delta;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
+        kernels::fused_tensor_chain(stream, delta, hidden_step<count - 1 - I>(from, kept)...,
+                                    input_step(from, dx));
+      } else if constexpr (count > 1) {
+        kernels::fused_tensor_chain(stream, delta, hidden_step<count - 1 - I>(from, kept)...);
       }
-      (std::make_index_sequence<count - 1>{});
     }
+    (std::make_index_sequence<count - 1>{});
   }
 
  private:
   template <std::size_t L>
-  using layer = std::tuple_element_t<L, std::tuple<Layers...>>;
+  using layer = typename passes::template layer<L>;
+  template <std::size_t L>
+  using activation = typename passes::template activation<L>;
 
   template <std::size_t L, class Out>
   static auto forward_step(const parameters& from, matrix_view<Out> a, matrix_view<T> z) {
     constexpr int in = layer<L>::in, out = layer<L>::output_shape::size;
-    using epilogue = kernels::fused_tensor_activation<T, Out, out, typename layer<L>::activation>;
+    using epilogue = kernels::fused_tensor_activation<T, Out, out, activation<L>>;
+    const float* bias = nullptr;
+    if constexpr (layer<L>::has_bias) bias = passes::template bias_of<L>(from);
     return kernels::fused_tensor_step<kernels::fused_weights::transposed, T, in, out, epilogue>{
-        from.w.data, from.w.ld, from.bias, {a, z}};
+        from[L].weights, leading_dimension<T>(in), bias, {a, z}};
+  }
+
+  // From layer L's delta to what is before it.
+  template <std::size_t L, class Epilogue>
+  static auto backward_step(const parameters& from, const Epilogue& epilogue) {
+    constexpr int in = layer<L>::in, out = layer<L>::output_shape::size;
+    return kernels::fused_tensor_step<kernels::fused_weights::plain, T, out, in, Epilogue>{
+        from[L].weights, leading_dimension<T>(in), nullptr, epilogue};
   }
 
   template <std::size_t L>
-  static auto backward_step(const parameters& from, const fused_tensor_memory<T>& before) {
-    using activation = typename layer<L - 1>::activation;
-    constexpr int in = layer<L>::in, out = layer<L>::output_shape::size;
-    using epilogue = kernels::fused_tensor_derivative<T, in, activation>;
-    return kernels::fused_tensor_step<kernels::fused_weights::plain, T, out, in, epilogue>{
-        from.w.data,
-        from.w.ld,
-        nullptr,
-        {output_differentiable<activation> ? before.a : before.z, before.delta}};
+  static auto hidden_step(const parameters& from, const memory& kept) {
+    return backward_step<L>(from, kernels::fused_tensor_derivative<T, layer<L>::in, activation<L - 1>>{
+                                      passes::template differentiated<L - 1>(kept), kept[L - 1].delta});
+  }
+
+  template <class Derivative>
+  static auto input_step(const parameters& from, const input_delta<Derivative>& dx) {
+    return backward_step<0>(from, kernels::fused_tensor_input_gradient<layer<0>::in, Derivative>{dx});
   }
 };
 
