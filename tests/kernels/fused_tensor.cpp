@@ -19,6 +19,7 @@ using namespace plexus::cuda_names;
 reference::activation in_double(px::identity) { return reference::identity(); }
 reference::activation in_double(px::sigmoid) { return reference::sigmoid(); }
 reference::activation in_double(px::tanh) { return reference::tanh(); }
+reference::activation in_double(px::relu) { return reference::relu(); }
 reference::activation in_double(px::leaky_relu) { return reference::leaky_relu(); }
 reference::activation in_double(support::swish) { return reference::swish(); }
 
@@ -275,9 +276,9 @@ using smallest = tensor_chain<fp16, input<1>, dense<1, swish>>;
 template <class Format>
 using odd = tensor_chain<Format, input<33>, dense<40, px::tanh>, dense<70, swish, no_bias>, dense<3>>;
 using wide = tensor_chain<fp16, input<17>, dense<127, px::tanh>, dense<128, swish, no_bias>, dense<5>>;
-using whole_groups = tensor_chain<fp16, input<128>, dense<33, px::leaky_relu>, dense<64, px::sigmoid>,
+using whole_groups = tensor_chain<fp16, input<128>, dense<33, px::leaky_relu>, dense<64, px::relu>,
                                   dense<128, px::tanh, no_bias>>;
-using long_one = tensor_chain<bf16, input<40>, dense<9, swish>, dense<70, px::sigmoid>, dense<31, swish>,
+using long_one = tensor_chain<bf16, input<40>, dense<9, swish>, dense<70, px::sigmoid>, dense<31, px::relu>,
                               dense<2, px::leaky_relu>, dense<96, px::tanh>>;
 
 }  // namespace

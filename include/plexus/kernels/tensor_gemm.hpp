@@ -278,7 +278,7 @@ class mma_sums {
         PLEXUS_UNROLL
         for (int j = 0; j < Tile::warp_n / 8; ++j) {
           kernels::multiply_add<element>(sums_[i][j], part_a[i], part_b[j / 2][j % 2 * 2],
-                                         part_b[j / 2][j % 2 * 2 + 1]);
+                                         part_b[j / 2][j % 2 * 2 + 1], sums_[i][j]);
         }
       }
     }

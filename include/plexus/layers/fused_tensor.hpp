@@ -1,5 +1,5 @@
 // The passes of a chain of dense layers in mixed precision: see fused.hpp. Matrices of 16-bit elements begin
-// at multiples of 16 bytes and have rows of a multiple of 8 elements, zeros behind their columns.
+// at multiples of 16 bytes and have rows leading_dimension<T>() apart, zeros behind their columns.
 #pragma once
 
 #include <plexus/kernels/fused_tensor_chain.hpp>
@@ -66,9 +66,13 @@ struct fused_tensor_derivative {
     octet result;
     PLEXUS_UNROLL
     for (int p = 0; p < 4; ++p) {
-      const float2 values = from_pair<T>(from.pairs[p]);
-      result.pairs[p] = to_pair<T>(times_slope(sums[2 * p], values.x, col + 2 * p),
-                                   times_slope(sums[2 * p + 1], values.y, col + 2 * p + 1));
+      if constexpr (gate<Activation>) {
+        result.pairs[p] = pass_gate<T>(to_pair<T>(sums[2 * p], sums[2 * p + 1]), from.pairs[p]);
+      } else {
+        const float2 values = from_pair<T>(from.pairs[p]);
+        result.pairs[p] = to_pair<T>(times_slope(sums[2 * p], values.x, col + 2 * p),
+                                     times_slope(sums[2 * p + 1], values.y, col + 2 * p + 1));
+      }
     }
     store_octet<Extent>(delta, row, col, result);
     return result;
@@ -160,15 +164,15 @@ struct fused_layers<std::tuple<Layers...>, mixed<Format>>
     const float* bias = nullptr;
     if constexpr (layer<L>::has_bias) bias = passes::template bias_of<L>(from);
     return kernels::fused_tensor_step<kernels::fused_weights::transposed, T, in, out, epilogue>{
-        from[L].weights, leading_dimension<T>(in), bias, {a, z}};
+        from[L].weights, bias, {a, z}};
   }
 
   // From layer L's delta to what is before it.
   template <std::size_t L, class Epilogue>
   static auto backward_step(const parameters& from, const Epilogue& epilogue) {
     constexpr int in = layer<L>::in, out = layer<L>::output_shape::size;
-    return kernels::fused_tensor_step<kernels::fused_weights::plain, T, out, in, Epilogue>{
-        from[L].weights, leading_dimension<T>(in), nullptr, epilogue};
+    return kernels::fused_tensor_step<kernels::fused_weights::plain, T, out, in, Epilogue>{from[L].weights,
+                                                                                           nullptr, epilogue};
   }
 
   template <std::size_t L>
