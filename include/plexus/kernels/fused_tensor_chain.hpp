@@ -169,16 +169,15 @@ __device__ void multiply_group(const Epilogue& epilogue, const typename Step::el
                                int n, const warp_samples<Step::depth>& from, warp_samples<Step::extent>& to) {
   using at = fused_tensor_block;
   using weights = staged_weights<Step>;
-  // The bits of floats: of rows 16·m …, tile j. They begin at the bias.
-  unsigned sums[2][4][4] = {};
+  float sums[2][4][4] = {};       // of rows 16·m …, tile j; they begin at the bias
   if constexpr (Step::forward) {  // the warp reads those of the group at once, and each lane takes its
                                   // columns'
     const float own = bias[at::group * n + at::lane()];
     PLEXUS_UNROLL
     for (int i = 0; i < 8; ++i) {
-      const unsigned bits = __float_as_uint(__shfl_sync(0xffffffffu, own, 8 * at::t() + i));
+      const float bias_of_column = __shfl_sync(0xffffffffu, own, 8 * at::t() + i);
       PLEXUS_UNROLL
-      for (int r = 0; r < 4; ++r) sums[r / 2][i / 2][r % 2 * 2 + i % 2] = bits;
+      for (int r = 0; r < 4; ++r) sums[r / 2][i / 2][r % 2 * 2 + i % 2] = bias_of_column;
     }
   }
   PLEXUS_UNROLL
@@ -202,7 +201,7 @@ __device__ void multiply_group(const Epilogue& epilogue, const typename Step::el
   for (int r = 0; r < 4; ++r) {
     float eight[8];
     PLEXUS_UNROLL
-    for (int i = 0; i < 8; ++i) eight[i] = __uint_as_float(sums[r / 2][i / 2][r % 2 * 2 + i % 2]);
+    for (int i = 0; i < 8; ++i) eight[i] = sums[r / 2][i / 2][r % 2 * 2 + i % 2];
     to.at[r][n] = epilogue(8 * r, at::group * n, eight);
   }
 }

@@ -288,9 +288,9 @@ class mma_sums {
     to += lane() / 4 * static_cast<int>(ld) + lane() % 4 * 2;
     PLEXUS_UNROLL
     for (int j = 0; j < Tile::warp_n / 8; ++j) {
-      const unsigned(&sums)[4] = sums_[strip][j];
-      *reinterpret_cast<float2*>(to + 8 * j) = {__uint_as_float(sums[0]), __uint_as_float(sums[1])};
-      *reinterpret_cast<float2*>(to + 8 * ld + 8 * j) = {__uint_as_float(sums[2]), __uint_as_float(sums[3])};
+      const float(&sums)[4] = sums_[strip][j];
+      *reinterpret_cast<float2*>(to + 8 * j) = {sums[0], sums[1]};
+      *reinterpret_cast<float2*>(to + 8 * ld + 8 * j) = {sums[2], sums[3]};
     }
   }
 
@@ -340,7 +340,7 @@ class mma_sums {
 
   __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
 
-  unsigned sums_[Tile::warp_m / 16][Tile::warp_n / 8][4] = {};  // the bits of floats
+  float sums_[Tile::warp_m / 16][Tile::warp_n / 8][4] = {};
 };
 
 // The same on CUDA cores, for architectures whose tensor cores do not know the element type. A lane has every

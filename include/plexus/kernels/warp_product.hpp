@@ -47,25 +47,26 @@ __device__ float2 from_pair(unsigned word) {
 // The elements of a pair, each where the same one of `gates` is positive, else zero: a product with 1 or 0.
 template <class T>
 __device__ unsigned pass_gate(unsigned pair, unsigned gates) {
-  typename pair_of_elements<T>::type value, gate;
+  typename pair_of_elements<T>::type value, gate, zero;
   std::memcpy(static_cast<void*>(&value), &pair, sizeof pair);
   std::memcpy(static_cast<void*>(&gate), &gates, sizeof gates);
-  value = __hmul2(value, __hgt2(gate, pair_of_elements<T>::round(0, 0)));
+  std::memset(static_cast<void*>(&zero), 0, sizeof zero);
+  value = __hmul2(value, __hgt2(gate, zero));
   std::memcpy(&pair, &value, sizeof pair);
   return pair;
 }
 
 // By shuffles: for the CPU, and for GPUs before sm_80, where it is slow.
 template <class T>
-__device__ void warp_product_by_shuffles(unsigned (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+__device__ void warp_product_by_shuffles(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
   const int g = static_cast<int>(threadIdx.x % 32 / 4), t = static_cast<int>(threadIdx.x % 4);
   const auto both = [](unsigned low, unsigned high) {
     return static_cast<unsigned long long>(high) << 32 | low;
   };
   const auto from = [](unsigned long long words, int lane) { return __shfl_sync(0xffffffffu, words, lane); };
-  const auto add = [](unsigned& sum, unsigned left, unsigned right) {
+  const auto add = [](float& sum, unsigned left, unsigned right) {
     const float2 x = from_pair<T>(left), y = from_pair<T>(right);
-    sum = __float_as_uint(__uint_as_float(sum) + x.x * y.x + x.y * y.y);
+    sum += x.x * y.x + x.y * y.y;
   };
   const unsigned long long first = both(a[0], a[1]), second = both(a[2], a[3]), columns = both(b[0], b[1]);
   PLEXUS_NO_UNROLL
@@ -85,10 +86,10 @@ __device__ void warp_product_by_shuffles(unsigned (&d)[4], const unsigned (&a)[4
   }
 }
 
-// c and d hold the bits of floats, and may be the same.
+// c and d may be the same.
 template <class T>
-__device__ void warp_product(unsigned (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],
-                             const unsigned (&c)[4]) {
+__device__ void warp_product(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],
+                             const float (&c)[4]) {
   if constexpr (platform::has_bf16_and_tf32_mma && !platform::on_cpu) {
     multiply_add<T>(d, a, b[0], b[1], c);
   } else {
