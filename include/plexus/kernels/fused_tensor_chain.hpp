@@ -18,6 +18,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI::kernels {
 
@@ -43,36 +45,49 @@ struct warp_samples {
   octet at[4][groups];
 };
 
-// The part of x from (row, col) on; without rows where x has no memory.
-template <class T>
-__device__ matrix_view<T> part_from(const matrix_view<T>& x, int row, int col) {
-  return {x.row(row) + col, x.data == nullptr ? 0 : x.rows - row, x.cols - col, x.ld};
-}
-
 // Whether `col` of `left` columns is inside: known at compile time where Extent is a multiple of a group.
 template <int Extent>
 PLEXUS_FN constexpr bool is_column(int col, int left) {
   return Extent % fused_tensor_block::group == 0 || col < left;
 }
 
-// Eight neighbours of a row of a matrix with Extent columns, whose rows lie leading_dimension<T>(Extent)
-// apart; zeros beyond it.
+// Where a lane stands: in its first row of the batch and its first column of a group; and how many rows there
+// are from its first on, none where that is behind the batch.
+struct lane_place {
+  int row, col, rows;
+};
+
+// A lane's part of a matrix with Extent columns, whose rows lie leading_dimension<T>(Extent) apart.
 template <int Extent, class T>
-__device__ octet load_octet(const matrix_view<const T>& x, int row, int col) {
-  if (row >= x.rows || !is_column<Extent>(col, x.cols)) return {};
-  return *reinterpret_cast<const octet*>(x.data + row * leading_dimension<T>(Extent) + col);
-}
-template <int Extent, class T>
-__device__ void store_octet(const matrix_view<T>& x, int row, int col, const octet& values) {
-  if (row >= x.rows || !is_column<Extent>(col, x.cols)) return;
-  *reinterpret_cast<octet*>(x.data + row * leading_dimension<T>(Extent) + col) = values;
-}
+struct lane_part {
+  T* first;
+  int rows, cols;
+
+  __device__ lane_part(T* matrix, lane_place at)
+      : first(matrix + static_cast<std::ptrdiff_t>(at.row) * ld + at.col),
+        rows(at.rows),
+        cols(Extent - at.col) {}
+
+  // Eight neighbours of a row. Behind the batch, where nobody needs them, those of the last row; zeros behind
+  // the columns.
+  __device__ octet load(int row, int col) const {
+    if (!is_column<Extent>(col, cols)) return {};
+    return *reinterpret_cast<const octet*>(first + min(row, rows - 1) * ld + col);
+  }
+  __device__ void store(int row, int col, const octet& values) const {
+    if (row < rows && is_column<Extent>(col, cols))
+      *reinterpret_cast<octet*>(first + row * ld + col) = values;
+  }
+
+ private:
+  static constexpr int ld = leading_dimension<std::remove_const_t<T>>(Extent);
+};
 
 // One step. W is row-major with rows leading_dimension<T>() apart, begins at a multiple of 16 bytes, and is
 // zero behind its columns. The bias (extent) is in FP32; null where there is none.
 //
-// epilogue(row, col, sums) gets eight neighbouring columns at once, col their first, also behind the batch,
-// with the bias added, and returns what the next step reads.
+// epilogue(place, row, col, sums) gets eight neighbouring columns at once, the bias added, row rows and col
+// columns from the lane's place, also behind the batch; and returns what the next step reads.
 template <fused_weights Weights, class T, int Depth, int Extent, class Epilogue>
 struct fused_tensor_step {
   static_assert(Depth <= most_fused_width && Extent <= most_fused_width,
@@ -164,9 +179,10 @@ struct staged_weights {
 };
 
 // The product with column group n, through the epilogue.
-template <class Step, class Epilogue>
-__device__ void multiply_group(const Epilogue& epilogue, const typename Step::element* w, const float* bias,
-                               int n, const warp_samples<Step::depth>& from, warp_samples<Step::extent>& to) {
+template <class Step>
+__device__ void multiply_group(const Step& step, lane_place place, const typename Step::element* w,
+                               const float* bias, int n, const warp_samples<Step::depth>& from,
+                               warp_samples<Step::extent>& to) {
   using at = fused_tensor_block;
   using weights = staged_weights<Step>;
   float sums[2][4][4] = {};       // of rows 16·m …, tile j; they begin at the bias
@@ -202,22 +218,21 @@ __device__ void multiply_group(const Epilogue& epilogue, const typename Step::el
     float eight[8];
     PLEXUS_UNROLL
     for (int i = 0; i < 8; ++i) eight[i] = sums[r / 2][i / 2][r % 2 * 2 + i % 2];
-    to.at[r][n] = epilogue(8 * r, at::group * n, eight);
+    to.at[r][n] = step.epilogue(place, 8 * r, at::group * n, eight);
   }
 }
 
 template <int Width, class Step, class... Rest>
-__device__ void take_tensor_steps(int first_row, typename Step::element* w, float* bias,
+__device__ void take_tensor_steps(lane_place place, typename Step::element* w, float* bias,
                                   const warp_samples<Width>& from, const Step& step, const Rest&... rest) {
   __syncthreads();  // nobody reads the weights of the step before any more
   staged_weights<Step>::copy(step, w, bias);
   __pipeline_wait_prior(0);
   __syncthreads();
-  const auto epilogue = step.epilogue.from(first_row + fused_tensor_block::g(), 8 * fused_tensor_block::t());
   warp_samples<Step::extent> to;
   PLEXUS_UNROLL
-  for (int n = 0; n < to.groups; ++n) multiply_group<Step>(epilogue, w, bias, n, from, to);
-  if constexpr (sizeof...(Rest) > 0) take_tensor_steps(first_row, w, bias, to, rest...);
+  for (int n = 0; n < to.groups; ++n) multiply_group(step, place, w, bias, n, from, to);
+  if constexpr (sizeof...(Rest) > 0) take_tensor_steps(place, w, bias, to, rest...);
 }
 
 template <class... Steps>
@@ -230,18 +245,19 @@ __global__ void __launch_bounds__(fused_tensor_block::threads)
   alignas(16) __shared__ typename First::element w[most_staged_weights<First, Rest...>];
   __shared__ float bias[most_fused_width];
   static_assert(at::threads == most_fused_width, "a thread copies a bias");
-  const int first_row =
-      static_cast<int>(blockIdx.x) * at::rows + static_cast<int>(threadIdx.x) / 32 * at::warp_rows;
-  const auto own = part_from(x, first_row + at::g(), 8 * at::t());
+  const int row =
+      static_cast<int>(blockIdx.x) * at::rows + static_cast<int>(threadIdx.x) / 32 * at::warp_rows + at::g();
+  const lane_place place{row, 8 * at::t(), x.rows - row};
+  const lane_part<First::depth, const typename First::element> own(x.data, place);
   warp_samples<First::depth> samples;
   PLEXUS_UNROLL
   for (int r = 0; r < 4; ++r) {
     PLEXUS_UNROLL
     for (int c = 0; c < samples.groups; ++c) {
-      samples.at[r][c] = load_octet<First::depth>(own, 8 * r, at::group * c);
+      samples.at[r][c] = own.load(8 * r, at::group * c);
     }
   }
-  take_tensor_steps(first_row, w, bias, samples, first, rest...);
+  take_tensor_steps(place, w, bias, samples, first, rest...);
 }
 
 // Takes all samples x (n, depth of the first step) through the steps. x begins at a multiple of 16 bytes, its

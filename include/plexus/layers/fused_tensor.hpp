@@ -22,47 +22,38 @@ template <class T, class Out, int Extent, class Activation>
 struct fused_tensor_activation {
   matrix_view<Out> a;
   matrix_view<T> z;
-  int columns = Extent;
 
-  __device__ fused_tensor_activation from(int row, int col) const {
-    return {part_from(a, row, col), part_from(z, row, col), Extent - col};
-  }
-
-  __device__ octet operator()(int row, int col, const float (&pre_activations)[8]) const {
+  __device__ octet operator()(lane_place at, int row, int col, const float (&pre_activations)[8]) const {
+    const auto inside = [&](int i) { return is_column<Extent>(at.col + col + i, Extent); };
     float values[8];
     PLEXUS_UNROLL
-    for (int i = 0; i < 8; ++i) values[i] = inside(col + i) ? pre_activations[i] : 0;
-    if constexpr (!output_differentiable<Activation>) store_octet<Extent>(z, row, col, to_octet<T>(values));
+    for (int i = 0; i < 8; ++i) values[i] = inside(i) ? pre_activations[i] : 0;
+    if constexpr (!output_differentiable<Activation>) {
+      if (z.data != nullptr) lane_part<Extent, T>(z.data, at).store(row, col, to_octet<T>(values));
+    }
     PLEXUS_UNROLL
-    for (int i = 0; i < 8; ++i) values[i] = inside(col + i) ? Activation{}(values[i]) : 0;
+    for (int i = 0; i < 8; ++i) values[i] = inside(i) ? Activation{}(values[i]) : 0;
     const octet activated = to_octet<T>(values);
     if constexpr (std::is_same_v<Out, T>) {
-      store_octet<Extent>(a, row, col, activated);
-    } else if (row < a.rows) {
+      if (a.data != nullptr) lane_part<Extent, T>(a.data, at).store(row, col, activated);
+    } else if (row < at.rows) {
       PLEXUS_UNROLL
       for (int i = 0; i < 8; ++i) {
-        if (inside(col + i)) a.data[row * a.ld + col + i] = values[i];
+        if (inside(i)) a(at.row + row, at.col + col + i) = values[i];
       }
     }
     return activated;
   }
-
- private:
-  __device__ bool inside(int col) const { return is_column<Extent>(col, columns); }
 };
 
 // BP2: δ of the layer before = sum ⊙ σ', from its a, or its z where σ' needs it.
 template <class T, int Extent, class Activation>
 struct fused_tensor_derivative {
-  matrix_view<const T> kept;
-  matrix_view<T> delta;
+  const T* kept;
+  T* delta;
 
-  __device__ fused_tensor_derivative from(int row, int col) const {
-    return {part_from(kept, row, col), part_from(delta, row, col)};
-  }
-
-  __device__ octet operator()(int row, int col, const float (&sums)[8]) const {
-    const octet from = load_octet<Extent>(kept, row, col);
+  __device__ octet operator()(lane_place at, int row, int col, const float (&sums)[8]) const {
+    const octet from = lane_part<Extent, const T>(kept, at).load(row, col);
     octet result;
     PLEXUS_UNROLL
     for (int p = 0; p < 4; ++p) {
@@ -70,17 +61,18 @@ struct fused_tensor_derivative {
         result.pairs[p] = pass_gate<T>(to_pair<T>(sums[2 * p], sums[2 * p + 1]), from.pairs[p]);
       } else {
         const float2 values = from_pair<T>(from.pairs[p]);
-        result.pairs[p] = to_pair<T>(times_slope(sums[2 * p], values.x, col + 2 * p),
-                                     times_slope(sums[2 * p + 1], values.y, col + 2 * p + 1));
+        const int first = at.col + col + 2 * p;
+        result.pairs[p] = to_pair<T>(times_slope(sums[2 * p], values.x, first),
+                                     times_slope(sums[2 * p + 1], values.y, first + 1));
       }
     }
-    store_octet<Extent>(delta, row, col, result);
+    lane_part<Extent, T>(delta, at).store(row, col, result);
     return result;
   }
 
  private:
-  __device__ float times_slope(float sum, float value, int col) const {
-    if (!is_column<Extent>(col, delta.cols)) return 0;
+  __device__ static float times_slope(float sum, float value, int col) {
+    if (!is_column<Extent>(col, Extent)) return 0;
     if constexpr (output_differentiable<Activation>) {
       return sum * Activation{}.derivative_from_output(value);
     } else {
@@ -93,14 +85,11 @@ struct fused_tensor_derivative {
 template <int Extent, class Derivative>
 struct fused_tensor_input_gradient {
   input_delta<Derivative> input;
-  int first_row = 0, first_col = 0;
 
-  __device__ fused_tensor_input_gradient from(int row, int col) const { return {input, row, col}; }
-
-  __device__ octet operator()(int row, int col, const float (&sums)[8]) const {
-    row += first_row;
-    col += first_col;
-    if (row < input.delta.rows) {
+  __device__ octet operator()(lane_place at, int row, int col, const float (&sums)[8]) const {
+    if (row < at.rows) {
+      row += at.row;
+      col += at.col;
       PLEXUS_UNROLL
       for (int i = 0; i < 8; ++i) {
         if (is_column<Extent>(col + i, Extent))
@@ -177,8 +166,9 @@ struct fused_layers<std::tuple<Layers...>, mixed<Format>>
 
   template <std::size_t L>
   static auto hidden_step(const parameters& from, const memory& kept) {
-    return backward_step<L>(from, kernels::fused_tensor_derivative<T, layer<L>::in, activation<L - 1>>{
-                                      passes::template differentiated<L - 1>(kept), kept[L - 1].delta});
+    return backward_step<L>(from,
+                            kernels::fused_tensor_derivative<T, layer<L>::in, activation<L - 1>>{
+                                passes::template differentiated<L - 1>(kept).data, kept[L - 1].delta.data});
   }
 
   template <class Derivative>
