@@ -39,21 +39,24 @@ __device__ void multiply_add(float (&d)[4], const unsigned (&a)[4], unsigned b0,
   if constexpr (std::is_same_v<T, __half>) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
-        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(c[0]), "f"(c[1]), "f"(c[2]),
-          "f"(c[3]));
+        : "=" PLEXUS_FLOAT_REGISTER(d[0]), "=" PLEXUS_FLOAT_REGISTER(d[1]), "=" PLEXUS_FLOAT_REGISTER(d[2]),
+          "=" PLEXUS_FLOAT_REGISTER(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), PLEXUS_FLOAT_REGISTER(c[0]),
+          PLEXUS_FLOAT_REGISTER(c[1]), PLEXUS_FLOAT_REGISTER(c[2]), PLEXUS_FLOAT_REGISTER(c[3]));
   } else if constexpr (std::is_same_v<T, __nv_bfloat16>) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
-        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(c[0]), "f"(c[1]), "f"(c[2]),
-          "f"(c[3]));
+        : "=" PLEXUS_FLOAT_REGISTER(d[0]), "=" PLEXUS_FLOAT_REGISTER(d[1]), "=" PLEXUS_FLOAT_REGISTER(d[2]),
+          "=" PLEXUS_FLOAT_REGISTER(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), PLEXUS_FLOAT_REGISTER(c[0]),
+          PLEXUS_FLOAT_REGISTER(c[1]), PLEXUS_FLOAT_REGISTER(c[2]), PLEXUS_FLOAT_REGISTER(c[3]));
   } else {
     asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
-        : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(c[0]), "f"(c[1]), "f"(c[2]),
-          "f"(c[3]));
+        : "=" PLEXUS_FLOAT_REGISTER(d[0]), "=" PLEXUS_FLOAT_REGISTER(d[1]), "=" PLEXUS_FLOAT_REGISTER(d[2]),
+          "=" PLEXUS_FLOAT_REGISTER(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), PLEXUS_FLOAT_REGISTER(c[0]),
+          PLEXUS_FLOAT_REGISTER(c[1]), PLEXUS_FLOAT_REGISTER(c[2]), PLEXUS_FLOAT_REGISTER(c[3]));
   }
 }
 
