@@ -3,6 +3,7 @@
 // dW.
 #pragma once
 
+#include <plexus/core/precision.hpp>
 #include <plexus/kernels/epilogue.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
 #include <plexus/kernels/weight_gradients.hpp>
