@@ -1,13 +1,17 @@
 // The launches that benchmarks/profile counts: `profile` lists the cases, `profile <case> <k>` runs one.
 //
 // To add one, write a function that launches the kernel for a given k, and its line in `cases`.
+#include <plexus/activations/relu.hpp>
 #include <plexus/core/buffer.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
+#include <plexus/layers/dense.hpp>
+#include <plexus/layers/fused_tensor.hpp>
 #include <plexus/linalg/gemm.hpp>
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 namespace px = plexus;
 
@@ -47,6 +51,44 @@ template <px::layout L, class T, class Tile>
 void tensor(const px::context& on, int k) {
   const product<L, T> p(512, 512, k);
   px::kernels::launch_tensor_gemm<L, Tile>(on.stream(), p.a, p.b, px::store{p.c});
+}
+
+// Four hidden layers of Width units, as one kernel in FP16: a pass over 8·k samples. The difference of k =
+// 512 and 1024 is all that happens in a batch of 4096.
+enum class chain_pass { inference, forward, backward, gradients };
+
+template <int Width, chain_pass Pass>
+void chain(const px::context& on, int k) {
+  using hidden = px::dense<Width, px::relu>;
+  using in_fp16 = px::mixed<px::fp16>;
+  using layers =
+      typename px::detail::chain<1, px::shape<Width>, hidden, hidden, hidden, hidden, px::dense<16>>::layers;
+  using fused = px::fused_layers<layers, in_fp16>;
+  const int n = 8 * k;
+  const px::buffer<__half> values(px::padded<__half>(static_cast<std::size_t>(n) * Width) * 12);
+  const px::buffer<float> outputs(static_cast<std::size_t>(n) * 16), arena(fused::layout::size),
+      parts(fused::parts_size(n));
+  __half* next = values.data();
+  const auto matrix = [&](int cols) {
+    return px::matrix(std::exchange(next, next + px::padded<__half>(static_cast<std::size_t>(n) * Width)), n,
+                      cols);
+  };
+  const auto x = matrix(Width);
+  typename fused::parameters parameters;
+  typename fused::memory memory{};
+  memory.outputs = px::matrix(outputs.data(), n, 16);
+  for (std::size_t l = 0; l < fused::count; ++l) {
+    parameters[l] = {arena.data(), x.data};
+    if (Pass != chain_pass::inference)
+      memory[l] = {l < 4 ? matrix(Width) : px::matrix_view<__half>{}, {}, matrix(l < 4 ? Width : 16)};
+  }
+  if constexpr (Pass == chain_pass::backward) {
+    fused::backward(on.stream(), parameters, memory, px::no_input_delta{});
+  } else if constexpr (Pass == chain_pass::gradients) {
+    fused::find_gradients(on.stream(), x, memory, parts.data(), arena.data());
+  } else {
+    fused::forward(on.stream(), parameters, x, memory);
+  }
 }
 
 struct profiled {
@@ -89,6 +131,15 @@ constexpr profiled cases[] = {
     {"tensor-tf32-large-nt", "fp16", tensor<layout::nt, float, large_tensor_tile>},
     {"tensor-tf32-large-nn", "fp16", tensor<layout::nn, float, large_tensor_tile>},
     {"tensor-tf32-large-tn", "fp16", tensor<layout::tn, float, large_tensor_tile>},
+    // Chains; of inference and forward the bytes matter, of backward the instructions.
+    {"chain-64-inference", "fp16", chain<64, chain_pass::inference>},
+    {"chain-64-forward", "fp16", chain<64, chain_pass::forward>},
+    {"chain-64-backward", "fp16", chain<64, chain_pass::backward>},
+    {"chain-64-gradients", "fp16", chain<64, chain_pass::gradients>},
+    {"chain-128-inference", "fp16", chain<128, chain_pass::inference>},
+    {"chain-128-forward", "fp16", chain<128, chain_pass::forward>},
+    {"chain-128-backward", "fp16", chain<128, chain_pass::backward>},
+    {"chain-128-gradients", "fp16", chain<128, chain_pass::gradients>},
 };
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <plexus/core/precision.hpp>
 #include <plexus/core/reduce.hpp>
 #include <plexus/layers/chain.hpp>
-#include <plexus/layers/fused.hpp>
+#include <plexus/layers/fused_tensor.hpp>
 #include <plexus/losses/loss_pass.hpp>
 #include <plexus/losses/loss_scaling.hpp>
 #include <plexus/network_copies.hpp>
@@ -527,12 +527,15 @@ class basic_network {
   }
 
   void forward_layers(matrix_view<const float> x, bool training) {
-    if constexpr (may_fuse) {
-      if (fuses()) return fused::forward(stream(), parameters_.data(), x, fused_memory_of(x.rows, training));
-    }
     refresh_weights();
     if constexpr (low_precision) {
       for_each_row(stream(), x.rows, convert_rows<storage>{x, converted_inputs(x.rows)});
+    }
+    if constexpr (may_fuse) {
+      if (fuses()) {
+        return fused::forward(stream(), fused_parameters(), input_of<0>(x),
+                              fused_memory_of(x.rows, training));
+      }
     }
     for_each_layer([&]<std::size_t L>() {
       basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}};
@@ -556,10 +559,7 @@ class basic_network {
                      loss, outputs(x.rows), y, results(), delta_of<layer_count - 1>(x.rows), derivative,
                      1 / static_cast<float>(x.rows), scale_of_loss()});
     add_to_totals(x.rows);
-    if constexpr (may_fuse) {
-      if (fuses()) return fused_backward(x, dx);
-    }
-    backward_from<layer_count - 1>(x, dx);
+    backward_layers(x, dx);
     if constexpr (scales_loss) {
       fill_zero(stream(), view<int>{&scaler_.data()->overflow, 1});
       for_each_row(stream(), copies::rows, unscale_rows<copies>{gradients_.data(), scaler_.data()});
@@ -569,6 +569,14 @@ class basic_network {
   const float* scale_of_loss() const {
     if constexpr (scales_loss) return &scaler_.data()->now.scale;
     return nullptr;
+  }
+
+  template <class InputDelta>
+  void backward_layers(matrix_view<const float> x, const InputDelta& dx) {
+    if constexpr (may_fuse) {
+      if (fuses()) return fused_backward(x, dx);
+    }
+    backward_from<layer_count - 1>(x, dx);
   }
 
   template <std::size_t L, class InputDelta>
@@ -589,11 +597,12 @@ class basic_network {
 
   // ---- All layers as one kernel
 
-  using fused = fused_layers<layers>;
-  static constexpr bool may_fuse = std::is_same_v<Precision, fp32> && may_be_fused<layers> && fused::fit;
+  using fused = fused_layers<layers, Precision>;
+  static constexpr bool may_fuse = may_be_fused<layers> && fused::fit;
 
   bool fuses() const {
-    return fusion_ == fusion_policy::automatic && context_.policy() == gemm_policy::native;
+    return fusion_ == fusion_policy::automatic && context_.policy() == gemm_policy::native &&
+           fused::runs_on(context_.device());
   }
 
   void reserve_fused_training() {
@@ -603,13 +612,21 @@ class basic_network {
     }
   }
 
+  auto fused_parameters() const {
+    typename fused::parameters all;
+    for_each_layer([&]<std::size_t L>() { all[L] = parameters_of<L>(); });
+    return all;
+  }
+
   // What training keeps of every layer; for inference the outputs alone.
-  typename fused::memory fused_memory_of(int rows, bool training) const {
+  auto fused_memory_of(int rows, bool training) const {
     typename fused::memory memory{};
+    memory.outputs = outputs(rows);
+    if (!training) return memory;
     for_each_layer([&]<std::size_t L>() {
-      if (training || L == layer_count - 1) memory[L].a = outputs_of<L>(rows);
-      if (training) memory[L].delta = delta_of<L>(rows);
-      if (training && keeps_z<L>) memory[L].z = z_of<L>(rows);
+      memory[L].delta = delta_of<L>(rows);
+      if constexpr (L + 1 < layer_count) memory[L].a = outputs_of<L>(rows);
+      if constexpr (keeps_z<L>) memory[L].z = z_of<L>(rows);
     });
     return memory;
   }
@@ -617,8 +634,8 @@ class basic_network {
   template <class InputDelta>
   void fused_backward(matrix_view<const float> x, const InputDelta& dx) {
     const auto kept = fused_memory_of(x.rows, true);
-    fused::backward(stream(), parameters_.data(), kept, dx);
-    fused::find_gradients(stream(), x, kept, gradient_parts_.data(), gradients_.data());
+    fused::backward(stream(), fused_parameters(), kept, dx);
+    fused::find_gradients(stream(), input_of<0>(x), kept, gradient_parts_.data(), gradients_.data());
   }
 
   // ---- The parameters and their copies, the loss scale

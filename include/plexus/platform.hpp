@@ -16,6 +16,7 @@
 #include <cuda_runtime.h>
 #include <mma.h>
 #define PLEXUS_ABI on_cuda
+#define PLEXUS_FLOAT_REGISTER "f"
 
 // mma.h declares it only for architectures that have it.
 namespace nvcuda::wmma::precision {
@@ -34,6 +35,7 @@ namespace plexus::inline PLEXUS_ABI::cuda_names {}
 #include <hostcuda/hostcuda.hpp>
 #include <hostcuda/mma.hpp>
 #define PLEXUS_ABI on_host
+#define PLEXUS_FLOAT_REGISTER "m"
 
 namespace plexus::inline PLEXUS_ABI {
 using namespace hostcuda;
@@ -43,6 +45,9 @@ using namespace hostcuda;
 }
 
 #endif
+
+// PLEXUS_FLOAT_REGISTER is what an asm statement of device code calls a register with a float: a CPU's
+// compiler, which leaves the statement alone, still reads it, and knows no such register.
 
 // A function that a kernel and the host may both call: the two functions of an activation, for example.
 #define PLEXUS_FN __host__ __device__

@@ -2,7 +2,6 @@
 // architecture and reads what the assembler says of registers, spills and shared memory.
 #include <plexus/kernels/softmax.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
-#include <plexus/layers/fused_tensor.hpp>
 #include <plexus/plexus.hpp>
 
 namespace px = plexus;
@@ -27,14 +26,6 @@ void multiply_on_tensor_cores(const px::context& on, px::matrix_view<const T> a,
   px::kernels::launch_tensor_gemm<L, px::kernels::small_tensor_tile>(on.stream(), a, a, px::store{c});
   px::kernels::launch_tensor_gemm<L, px::kernels::wmma_tile<px::kernels::large_tensor_tile>>(on.stream(), a,
                                                                                              a, px::store{c});
-}
-
-// A chain in 16 bits as one kernel.
-template <class T, class Network>
-void pass_on_tensor_cores(const px::context& on, const Network&) {
-  using fused = px::fused_tensor_layers<typename Network::layers, T>;
-  fused::forward(on.stream(), {}, {}, {}, px::matrix_view<float>{});
-  fused::backward(on.stream(), {}, {});
 }
 
 // What a user's own kernels make of a network's function: one thread a sample.
@@ -86,19 +77,19 @@ int main() {
   train(px::network<px::input<3>, px::dense<3, px::softplus, px::no_bias>,
                     px::dense<2, px::softplus, px::no_bias>>{},
         px::quadratic{}, px::sgd{});
-  // In 16 bits, with and without a loss scale.
-  train(px::network<px::mixed<px::fp16>, px::input<3>, px::dense<3, px::softplus>, px::dense<2>>{},
-        px::quadratic{}, px::sgd{.momentum = 0.9f});
-  train(px::network<px::mixed<px::bf16>, px::input<3>, px::dense<2, px::sigmoid>>{}, px::quadratic{},
-        px::sgd{});
+  // In 16 bits, with and without a loss scale, and with the input's gradient.
+  px::network<px::mixed<px::fp16>, px::input<128>, px::dense<128, px::softplus>, px::dense<17>> in_fp16;
+  train(in_fp16, px::quadratic{}, px::sgd{.momentum = 0.9f});
+  in_fp16.backward({}, {}, px::quadratic{}, {});
+  train(px::network<px::mixed<px::bf16>, px::input<128>, px::dense<128, px::tanh>,
+                    px::dense<64, px::sigmoid>>{},
+        px::quadratic{}, px::sgd{});
   // Chains as one kernel, of each width that a block is arranged for.
   train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
                     px::dense<128, px::softplus>>{},
         px::quadratic{}, px::sgd{});
   px::network<px::input<3>, px::dense<2>>{}.initialize({}, px::normal{});
   px::context on;
-  const px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<17>> chain;
-  pass_on_tensor_cores<__half>(on, chain);
   multiply(on, {}, {});
   multiply_on_tensor_cores<px::layout::nt, __half>(on, {}, {});
   multiply_on_tensor_cores<px::layout::nn, __half>(on, {}, {});

@@ -87,8 +87,8 @@ class chain {
   // Outputs alone; nothing else may be written.
   double inference_error() {
     typename fused::memory keep{};
-    keep[count - 1].a = a_.back().view();
-    fused::forward(on_.stream(), weights_.data(), x_.view(), keep);
+    keep.outputs = a_.back().view();
+    fused::forward(on_.stream(), parameters(), x_.view(), keep);
     return worst_of(a_.back(), [&](auto i, auto j) { return traces_[i].a[count][j]; });
   }
 
@@ -97,12 +97,13 @@ class chain {
   double training_error() {
     typename fused::memory memory{};
     for (std::size_t l = 0; l < count; ++l) memory[l] = {a_[l].view(), z_[l].view(), delta_[l].view()};
-    fused::forward(on_.stream(), weights_.data(), x_.view(), memory);
+    memory.outputs = a_.back().view();
+    fused::forward(on_.stream(), parameters(), x_.view(), memory);
     if constexpr (WithDx) {
-      fused::backward(on_.stream(), weights_.data(), memory,
+      fused::backward(on_.stream(), parameters(), memory,
                       px::input_delta<px::unit_derivative>{dx_.view(), {}});
     } else {
-      fused::backward(on_.stream(), weights_.data(), memory, px::no_input_delta{});
+      fused::backward(on_.stream(), parameters(), memory, px::no_input_delta{});
     }
     fused::find_gradients(on_.stream(), x_.view(), memory, parts_.data(), gradients_.data());
 
@@ -137,6 +138,15 @@ class chain {
   }
 
  private:
+  typename fused::parameters parameters() const {
+    typename fused::parameters all;
+    for (std::size_t l = 0; l < count; ++l) {
+      const float* arena = weights_.data() + fused::layout::layer_offset(l);
+      all[l] = {arena, arena};
+    }
+    return all;
+  }
+
   static reference::vector row(const device_matrix& x, int i) {
     reference::vector values;
     for (int j = 0; j < x.cols(); ++j) values.push_back(static_cast<double>(x(i, j)));

@@ -22,6 +22,10 @@ concept output_differentiable = requires(const A f, float a) {
   { f.derivative_from_output(a) } -> std::convertible_to<float>;
 };
 
+// Whether σ' is 1 where the output is positive and 0 elsewhere: the activation says so by a member is_gate.
+template <class A>
+concept gate = output_differentiable<A> && A::is_gate;
+
 // σ'(z) at (row, col) from what forward kept: the outputs a, or z where σ' needs it.
 template <class Activation, class T = float>
 struct activation_derivative {

@@ -7,6 +7,7 @@ namespace plexus::inline PLEXUS_ABI {
 
 struct relu {
   using initializer = he_uniform;
+  static constexpr bool is_gate = true;
 
   // Written so that a NaN stays one.
   PLEXUS_FN float operator()(float z) const { return z < 0 ? 0 : z; }

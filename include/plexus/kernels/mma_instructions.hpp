@@ -32,24 +32,31 @@ __device__ void load_matrices(unsigned (&parts)[4], const T* row) {
   }
 }
 
-// sums (16, 8) += a (16, k) · b (k, 8), with k = 16, for float 8: the warp's sums are the bits of floats.
+// d (16, 8) = a (16, k) · b (k, 8) + c, with k = 16, for float 8. c and d may be the same.
 template <class T>
-__device__ void multiply_add(unsigned (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+__device__ void multiply_add(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1,
+                             const float (&c)[4]) {
   if constexpr (std::is_same_v<T, __half>) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+        : "=" PLEXUS_FLOAT_REGISTER(d[0]), "=" PLEXUS_FLOAT_REGISTER(d[1]), "=" PLEXUS_FLOAT_REGISTER(d[2]),
+          "=" PLEXUS_FLOAT_REGISTER(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), PLEXUS_FLOAT_REGISTER(c[0]),
+          PLEXUS_FLOAT_REGISTER(c[1]), PLEXUS_FLOAT_REGISTER(c[2]), PLEXUS_FLOAT_REGISTER(c[3]));
   } else if constexpr (std::is_same_v<T, __nv_bfloat16>) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+        : "=" PLEXUS_FLOAT_REGISTER(d[0]), "=" PLEXUS_FLOAT_REGISTER(d[1]), "=" PLEXUS_FLOAT_REGISTER(d[2]),
+          "=" PLEXUS_FLOAT_REGISTER(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), PLEXUS_FLOAT_REGISTER(c[0]),
+          PLEXUS_FLOAT_REGISTER(c[1]), PLEXUS_FLOAT_REGISTER(c[2]), PLEXUS_FLOAT_REGISTER(c[3]));
   } else {
     asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+        : "=" PLEXUS_FLOAT_REGISTER(d[0]), "=" PLEXUS_FLOAT_REGISTER(d[1]), "=" PLEXUS_FLOAT_REGISTER(d[2]),
+          "=" PLEXUS_FLOAT_REGISTER(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), PLEXUS_FLOAT_REGISTER(c[0]),
+          PLEXUS_FLOAT_REGISTER(c[1]), PLEXUS_FLOAT_REGISTER(c[2]), PLEXUS_FLOAT_REGISTER(c[3]));
   }
 }
 

@@ -278,7 +278,7 @@ class mma_sums {
         PLEXUS_UNROLL
         for (int j = 0; j < Tile::warp_n / 8; ++j) {
           kernels::multiply_add<element>(sums_[i][j], part_a[i], part_b[j / 2][j % 2 * 2],
-                                         part_b[j / 2][j % 2 * 2 + 1]);
+                                         part_b[j / 2][j % 2 * 2 + 1], sums_[i][j]);
         }
       }
     }
@@ -288,9 +288,9 @@ class mma_sums {
     to += lane() / 4 * static_cast<int>(ld) + lane() % 4 * 2;
     PLEXUS_UNROLL
     for (int j = 0; j < Tile::warp_n / 8; ++j) {
-      const unsigned(&sums)[4] = sums_[strip][j];
-      *reinterpret_cast<float2*>(to + 8 * j) = {__uint_as_float(sums[0]), __uint_as_float(sums[1])};
-      *reinterpret_cast<float2*>(to + 8 * ld + 8 * j) = {__uint_as_float(sums[2]), __uint_as_float(sums[3])};
+      const float(&sums)[4] = sums_[strip][j];
+      *reinterpret_cast<float2*>(to + 8 * j) = {sums[0], sums[1]};
+      *reinterpret_cast<float2*>(to + 8 * ld + 8 * j) = {sums[2], sums[3]};
     }
   }
 
@@ -340,7 +340,7 @@ class mma_sums {
 
   __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
 
-  unsigned sums_[Tile::warp_m / 16][Tile::warp_n / 8][4] = {};  // the bits of floats
+  float sums_[Tile::warp_m / 16][Tile::warp_n / 8][4] = {};
 };
 
 // The same on CUDA cores, for architectures whose tensor cores do not know the element type. A lane has every
@@ -415,6 +415,37 @@ __device__ void finish(const Sums& sums, float* slabs, int first_row, int first_
   }
 }
 
+// multiply(piece of A, piece of B) in shared memory for each piece of depths [first, end), in their order;
+// `shared` holds the stages of A and, behind them, those of B.
+template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Element,
+          class Multiply>
+__device__ void for_each_piece(LoaderA loader_a, LoaderB loader_b, Element* shared, int first, int end,
+                               const Multiply& multiply) {
+  using staged_a = typename LoaderA::staged;
+  using staged_b = typename LoaderB::staged;
+  Element* const shared_b = shared + staged_a::size;
+  const auto copy = [&](int stage, int depth) {
+    if (depth < end) {
+      loader_a.copy(shared + stage * staged_a::stage, depth);
+      loader_b.copy(shared_b + stage * staged_b::stage, depth);
+    }
+    __pipeline_commit();  // an empty batch as well: waiting counts batches
+  };
+  constexpr int ahead = Tile::stages - 1;
+  for (int stage = 0; stage < ahead; ++stage) copy(stage, first + stage * staged_a::depth);
+
+  int stage = 0, free_stage = ahead;
+  for (int depth = first; depth < end; depth += staged_a::depth) {
+    // The present piece has arrived, and all warps have done with the one before: its stage is free.
+    __pipeline_wait_prior(ahead - 1);
+    __syncthreads();
+    copy(free_stage, depth + ahead * staged_a::depth);
+    multiply(shared + stage * staged_a::stage, shared_b + stage * staged_b::stage);
+    free_stage = stage;
+    stage = stage + 1 < Tile::stages ? stage + 1 : 0;
+  }
+}
+
 // Block (i, s) computes tile i of the product of slice s of the depths. The slices' results follow each
 // other: of slice s, the epilogue gets element (i, j) as (s·m + i, j).
 template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
@@ -426,7 +457,6 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
   using staged_b = typename LoaderB::staged;
   auto* const shared = platform::dynamic_shared<unsigned char>();
   auto* const shared_a = reinterpret_cast<typename staged_a::element*>(shared);
-  auto* const shared_b = shared_a + staged_a::size;
 
   const int m = epilogue.c.rows / static_cast<int>(gridDim.y);
   const int slice = static_cast<int>(blockIdx.y);
@@ -439,31 +469,12 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
   const int warp_row = warp / at::warps_n * Tile::warp_m;
   const int warp_col = warp % at::warps_n * Tile::warp_n;
 
-  LoaderA loader_a(a, first_row, first_depth);
-  LoaderB loader_b(b, first_col, first_depth);
-  const auto copy = [&](int stage, int depth) {
-    if (depth < end_depth) {
-      loader_a.copy(shared_a + stage * staged_a::stage, depth);
-      loader_b.copy(shared_b + stage * staged_b::stage, depth);
-    }
-    __pipeline_commit();  // an empty batch as well: waiting counts batches
-  };
-  constexpr int ahead = Tile::stages - 1;
-  for (int stage = 0; stage < ahead; ++stage) copy(stage, first_depth + stage * staged_a::depth);
-
   tensor_sums<Tile, staged_a, staged_b> sums;
-  const auto* const part_a = shared_a + staged_a::position_at(warp_row, 0);
-  const auto* const part_b = shared_b + staged_b::position_at(warp_col, 0);
-  int stage = 0, free_stage = ahead;
-  for (int depth = first_depth; depth < end_depth; depth += staged_a::depth) {
-    // The present piece has arrived, and all warps have done with the one before: its stage is free.
-    __pipeline_wait_prior(ahead - 1);
-    __syncthreads();
-    copy(free_stage, depth + ahead * staged_a::depth);
-    sums.multiply_add(part_a + stage * staged_a::stage, part_b + stage * staged_b::stage);
-    free_stage = stage;
-    stage = stage + 1 < Tile::stages ? stage + 1 : 0;
-  }
+  const int part_a = staged_a::position_at(warp_row, 0), part_b = staged_b::position_at(warp_col, 0);
+  for_each_piece<Tile>(LoaderA(a, first_row, first_depth), LoaderB(b, first_col, first_depth), shared_a,
+                       first_depth, end_depth, [&](const auto* piece_a, const auto* piece_b) {
+                         sums.multiply_add(piece_a + part_a, piece_b + part_b);
+                       });
 
   __syncthreads();  // the slabs lie where the pieces lay
   auto* const slabs = reinterpret_cast<float*>(shared) + warp * epilogue_slabs<Tile>::size;
