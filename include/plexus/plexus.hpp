@@ -15,3 +15,4 @@
 #include <plexus/optimizers/sgd.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/fit.hpp>
+#include <plexus/tune.hpp>
