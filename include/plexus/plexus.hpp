@@ -15,4 +15,3 @@
 #include <plexus/optimizers/sgd.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/fit.hpp>
-#include <plexus/tune.hpp>

@@ -27,25 +27,25 @@ class product_timing final : public gemm_measurement {
  private:
   // The candidates take turns, so that whatever else slows the device down meets all of them; the least of a
   // candidate's times is the one least disturbed. Who takes long, and is far behind after a first turn, drops
-  // out.
+  // out; where the first turn took long enough it is the only one.
   std::vector<timed_choice> timed_candidates(const context& on, const gemm_product& product,
                                              const gemm_runner& run) {
     constexpr int turns = 7;
-    constexpr float far_behind = 3, long_ms = 1;
+    constexpr float far_behind = 3, long_ms = 1, enough_ms = 500;
     std::vector<timed_choice> candidates;
+    float all_ms = 0;
     for (const gemm_choice& choice : gemm_candidates(product)) {
       run(choice);  // a kernel's first launch loads it, and warms the device
       candidates.push_back({choice, time_of(on, choice, run, 1)});
+      all_ms += candidates.back().ms;
     }
-    const auto is_quicker = [](const timed_choice& a, const timed_choice& b) { return a.ms < b.ms; };
-    const float least = std::min_element(candidates.begin(), candidates.end(), is_quicker)->ms;
-    const float most = std::max(far_behind * least, long_ms);
-    for (int turn = 0; turn < turns; ++turn) {
+    const float most = std::max(far_behind * std::ranges::min(candidates, {}, &timed_choice::ms).ms, long_ms);
+    for (int turn = 0; turn < turns && all_ms < enough_ms; ++turn) {
       for (auto& [choice, ms] : candidates) {
         if (ms <= most) ms = std::min(ms, time_of(on, choice, run, repetitions(ms)));
       }
     }
-    std::stable_sort(candidates.begin(), candidates.end(), is_quicker);  // among equals the table's
+    std::ranges::stable_sort(candidates, {}, &timed_choice::ms);  // among equals the table's
     return candidates;
   }
 

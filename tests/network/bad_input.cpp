@@ -1,4 +1,5 @@
 #include <plexus/plexus.hpp>
+#include <plexus/tune.hpp>
 
 #include "support/bad_input.hpp"
 #include "support/data.hpp"

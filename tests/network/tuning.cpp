@@ -1,5 +1,6 @@
 // gemm_policy::tuned: which way a product goes, and what tune() finds, says and changes.
 #include <plexus/plexus.hpp>
+#include <plexus/tune.hpp>
 
 #include "support/catch.hpp"
 #include "support/data.hpp"

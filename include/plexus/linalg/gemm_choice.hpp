@@ -17,6 +17,7 @@ struct gemm_shape {
   double multiplications() const {
     return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   }
+  friend bool operator==(const gemm_shape&, const gemm_shape&) = default;
   friend auto operator<=>(const gemm_shape&, const gemm_shape&) = default;
 };
 

@@ -28,6 +28,7 @@ struct gemm_product {
   element_type type;
   gemm_shape shape;
 
+  friend bool operator==(const gemm_product&, const gemm_product&) = default;  // nvcc does not imply it
   friend auto operator<=>(const gemm_product&, const gemm_product&) = default;
 };
 
@@ -210,10 +211,11 @@ inline gemm_choice choice_for(const context& context, const gemm_product& produc
 // run(choice), by the way that is chosen for the product; by one after the other while somebody measures.
 template <class Run>
 void run_by_choice(const context& context, const gemm_product& product, const Run& run) {
+  const gemm_runner runner(run);  // in both cases, so that it is compiled once
   if (context.measurement() != nullptr) {
-    context.measurement()->measure(context, product, gemm_runner(run));
+    context.measurement()->measure(context, product, runner);
   } else {
-    run(choice_for(context, product));
+    runner(choice_for(context, product));
   }
 }
 
