@@ -114,8 +114,9 @@ TEST_CASE("bad input: tuning files", "[bad_input]") {
            file_with("\"plexus_tuning\": 1", "\"plexus_tuning\": 2")},
           {"the tuning of another device", load, reading,
            "it is of the device \"A GPU of yours\" of capability 75, which this is not",
-           "tune on this device", file("{\"plexus_tuning\": 1, \"device\": \"A GPU of yours\", "
-                                       "\"capability\": 75, \"products\": []}")},
+           "tune on this device",
+           file("{\"plexus_tuning\": 1, \"device\": \"A GPU of yours\", "
+                "\"capability\": 75, \"products\": []}")},
           {"a device without a name", load, reading, "the file has no device", again,
            file("{\"plexus_tuning\": 1, \"capability\": 75, \"products\": []}")},
           {"a capability that is text", load, reading,

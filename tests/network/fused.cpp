@@ -1,5 +1,6 @@
 // A network that takes its layers as one kernel, against itself layer by layer.
 #include <plexus/plexus.hpp>
+#include <plexus/tune.hpp>
 
 #include "support/catch.hpp"
 #include "support/data.hpp"
@@ -67,6 +68,10 @@ TEST_CASE("A chain that fits is one kernel, unless that is refused", "[network][
   CHECK(forward_launches(automatic, x) == 1);
   net never{px::seed{1}, px::gemm_policy::native, px::fusion_policy::never};
   CHECK(forward_launches(never, x) > 1);
+  net tuned{px::seed{1}, px::gemm_policy::tuned};
+  CHECK(forward_launches(tuned, x) == 1);
+  CHECK(px::tune(tuned, 40).products().empty());
+  CHECK(px::tune(never, 40).products().size() > 3);
 }
 
 TEST_CASE("A network as one kernel agrees with itself layer by layer", "[network][fused]") {

@@ -37,7 +37,8 @@ void train(Network& n, int steps) {
 }
 
 // What `steps` steps make of the parameters, one after the other.
-std::vector<float> trained(net& n, int steps) {
+template <class Network>
+std::vector<float> trained(Network& n, int steps) {
   train(n, steps);
   std::vector<float> all;
   for (const auto& values : support::parameter_values(n)) all.insert(all.end(), values.begin(), values.end());
@@ -53,10 +54,12 @@ const std::vector<gemm_product> products = {
 
 // A way for each of them, by its candidates.
 template <class Pick>
-px::gemm_choices choices_by(const Pick& pick) {
+px::gemm_choices choices_by(const Pick& pick, element_type type = element_type::fp32) {
   px::gemm_choices choices;
-  for (const gemm_product& product : products)
+  for (gemm_product product : products) {
+    product.type = type;
     choices.set({product, {{pick(px::gemm_candidates(product)), 1}}});
+  }
   return choices;
 }
 px::gemm_choices all_by(const gemm_choice& way) {
@@ -189,7 +192,6 @@ TEST_CASE("tune measures every product of a step, and the network goes by what i
 
 TEST_CASE("The choices are what computes", "[network][tuning]") {
   const auto native = trained_by(gemm_policy::native);
-  // The other half of the products goes by the default policy.
   CHECK(worst_difference(trained_by(px::gemm_choices{}), native) < 1e-5);
   CHECK(trained_by(px::gemm_choices{}) == trained_by(px::default_gemm_policy));
   if (px::has_vendor_blas) {
@@ -198,7 +200,6 @@ TEST_CASE("The choices are what computes", "[network][tuning]") {
     CHECK(trained_by(all_by(by_vendor)) == vendor);
     CHECK(native != vendor);  // or the lines above say nothing
   }
-  // Every candidate by itself, from the front and from the back.
   for (std::size_t i = 0; i < px::gemm_candidates(products[1]).size(); ++i) {
     const auto nth = choices_by([&](const auto& candidates) { return candidates[i % candidates.size()]; });
     const auto result = trained_by(nth);
@@ -245,21 +246,54 @@ TEST_CASE("A recorded step goes by choices that are made later", "[network][tuni
   CHECK(trained(n, 0) == trained_by(gemm_policy::vendor));
 }
 
+TEST_CASE("A given tile and number of slices is what computes", "[network][tuning]") {
+  if (px::platform::on_cpu) return;
+  const gemm_product product{layout::tn, element_type::fp32, {40, 36, 256}};
+  px::context context;
+  const px::buffer<float> a = px::to_device(context.stream(), support::random_values(256 * 40));
+  const px::buffer<float> b = px::to_device(context.stream(), support::random_values(256 * 36, 6));
+  const auto product_by = [&](const gemm_choice& choice) {
+    px::gemm_choices choices;
+    choices.set({product, {{choice, 1}}});
+    px::use_choices(context, choices);
+    const px::buffer<float> c(40 * 36);
+    px::gemm<layout::tn>(context, px::matrix<const float>(a.data(), 256, 40),
+                         px::matrix<const float>(b.data(), 256, 36), px::store{px::matrix(c.data(), 40, 36)});
+    return px::to_host(context.stream(), c.view());
+  };
+  const auto whole = product_by({px::gemm_tile::small, 1}), halves = product_by({px::gemm_tile::small, 2}),
+             quarters = product_by({px::gemm_tile::small, 4});
+  CHECK(product_by({px::gemm_tile::flat, 4}) == quarters);
+  CHECK(whole != halves);
+  CHECK(halves != quarters);
+  CHECK(worst_difference(whole, halves) < 1e-4);
+  CHECK(worst_difference(whole, quarters) < 1e-4);
+}
+
 TEST_CASE("Products of 16 bits are tuned as such", "[network][tuning]") {
-  layered<px::network<px::mixed<px::fp16>, px::input<70>, px::dense<33, px::tanh>, px::dense<5>>> n;
+  using in_fp16 =
+      layered<px::network<px::mixed<px::fp16>, px::input<70>, px::dense<33, px::tanh>, px::dense<5>>>;
+  in_fp16 n;
   const auto before = n.loss_scale();
   std::map<gemm_product, std::size_t> found;
   const px::gemm_choices choices = px::tune(n, batch);
-  for (const px::tuned_product& tuned : choices.products())
-    found[tuned.product] = tuned.candidates.size();
+  for (const px::tuned_product& tuned : choices.products()) found[tuned.product] = tuned.candidates.size();
   REQUIRE(found.size() == products.size());
   for (gemm_product product : products) {
     product.type = element_type::fp16;
     CHECK(found[product] == px::gemm_candidates(product).size());
   }
   CHECK(n.loss_scale().scale == before.scale);
-  train(n, 2);
-  CHECK(n.loss_scale().skipped == 0);
+  const auto trained_by_nth = [](std::size_t i) {
+    in_fp16 other;
+    other.set_choices(choices_by([&](const auto& all) { return all[i % all.size()]; }, element_type::fp16));
+    return trained(other, 2);
+  };
+  const auto native = trained_by_nth(0);
+  for (std::size_t i = 1; i < 5; ++i) {
+    CHECK(worst_difference(trained_by_nth(i), native) < 1e-4);
+    CHECK(trained_by_nth(i) == trained_by_nth(i));
+  }
 }
 
 TEST_CASE("Choices can be read", "[network][tuning]") {

@@ -48,7 +48,9 @@ inline std::vector<gemm_choice> gemm_candidates(const gemm_product& product) {
   std::vector<gemm_choice> all;
   const auto add_tiles = [&](const auto& tiles) {
     for_each_gemm_tiling(tiles, product.shape, context::parts_size,
-                         [&](const gemm_tile_row& row, int slices) { all.push_back({row.tile, slices}); });
+                         [&](const gemm_tile_row& row, int slices) {
+                           all.push_back({row.tile, slices});
+                         });
   };
   if (!platform::on_cpu || !has_vendor_blas || multiplications <= most_by_fibers)
     all.push_back({{}, 1, gemm_way::native});
@@ -81,8 +83,10 @@ inline std::string to_string(const tuned_product& tuned) {
   std::string text = to_string(tuned.product) + ": ";
   for (std::size_t i = 0; const auto& [choice, ms] : tuned.candidates) {
     const std::string microseconds = std::to_string(1000 * ms);  // with six decimals
-    text += (i == 0 ? "" : i == 1 ? " (" : ", ") + to_string(choice) + " " +
-            microseconds.substr(0, microseconds.size() - 4) + (i == 0 ? " µs" : "");
+    text += (i == 0   ? ""
+             : i == 1 ? " ("
+                      : ", ") +
+            to_string(choice) + " " + microseconds.substr(0, microseconds.size() - 4) + (i == 0 ? " µs" : "");
     ++i;
   }
   return tuned.candidates.size() > 1 ? text + ")" : text;
@@ -100,8 +104,8 @@ class gemm_choices {
     return at == products_.end() || at->product != product ? nullptr : &at->candidates.front().choice;
   }
 
-  // Takes the place of what was found out about the same product before. The first candidate, the choice, must
-  // be one that this program can compute the product with.
+  // Takes the place of what was found out about the same product before. The first candidate, the choice,
+  // must be one that this program can compute the product with.
   void set(tuned_product tuned) {
     if (tuned.candidates.empty() || !can_compute(tuned.product, tuned.candidates.front().choice)) {
       throw error("choosing how the product " + to_string(tuned.product) + " is computed",
