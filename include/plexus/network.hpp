@@ -10,6 +10,7 @@
 #include <plexus/core/reduce.hpp>
 #include <plexus/layers/chain.hpp>
 #include <plexus/layers/fused_tensor.hpp>
+#include <plexus/linalg/gemm_choices.hpp>
 #include <plexus/losses/loss_pass.hpp>
 #include <plexus/losses/loss_scaling.hpp>
 #include <plexus/network_copies.hpp>
@@ -265,6 +266,23 @@ class basic_network {
     write_scaler({read_scaler().rules, earlier});
   }
 
+  // ---- How products are computed
+
+  // From now on by these choices, whatever the policy was: that is gemm_policy::tuned. They come from tune()
+  // or load_tuning().
+  void set_choices(gemm_choices choices) {
+    use_choices(context_, std::move(choices));
+    ++memory_version_;
+  }
+  gemm_choices choices() const { return context_.choices() ? *context_.choices() : gemm_choices{}; }
+
+  // Has every product that work() computes measured by `measurement`: for tune().
+  template <class Work>
+  void measure_products(gemm_measurement& measurement, const Work& work) {
+    const measuring_scope scope(context_, measurement);
+    work();
+  }
+
   // ---- Memory
 
   // Makes room for batches of up to `rows` samples. Calls with no more of them then allocate nothing.
@@ -298,7 +316,7 @@ class basic_network {
     ++memory_version_;
   }
 
-  // Changes whenever memory that a recorded graph refers to has moved.
+  // Changes whenever memory that a recorded graph refers to has moved, or its kernels were chosen anew.
   std::uint64_t memory_version() const { return memory_version_; }
 
   // In FP32. Who writes to them through views taken before the last forward pass takes them again, or
@@ -601,7 +619,7 @@ class basic_network {
   static constexpr bool may_fuse = may_be_fused<layers> && fused::fit;
 
   bool fuses() const {
-    return fusion_ == fusion_policy::automatic && context_.policy() == gemm_policy::native &&
+    return fusion_ == fusion_policy::automatic && context_.policy() != gemm_policy::vendor &&
            fused::runs_on(context_.device());
   }
 

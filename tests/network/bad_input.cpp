@@ -1,4 +1,5 @@
 #include <plexus/plexus.hpp>
+#include <plexus/tune.hpp>
 
 #include "support/bad_input.hpp"
 #include "support/data.hpp"
@@ -144,6 +145,25 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            "the number of epochs is not positive", "train for at least one epoch"},
           {"a batch of no samples", training({}, {.batch = 0}), "training a network",
            "the batch has no samples", "use a batch of at least one sample"},
+          {"a batch of no samples to tune for",
+           [](const auto&) {
+             network net;
+             px::tune(net, 0);
+           },
+           "tuning a network", "the batch has no samples", "use a batch of at least one sample"},
+          {"a way that no product goes",
+           [](const auto&) {
+             px::gemm_choices{}.set({{px::layout::nt, px::element_type::fp32, {64, 64, 64}},
+                                     {{{px::gemm_tile::small, 1, px::gemm_way::loops}, 1}}});
+           },
+           "choosing how the product nt fp32 64 × 64 × 64 is computed", "loops is no way of this program",
+           "give one of gemm_candidates()"},
+          {"a product without a way",
+           [](const auto&) {
+             px::gemm_choices{}.set({{px::layout::tn, px::element_type::bf16, {6, 4, 2}}, {}});
+           },
+           "choosing how the product tn bf16 6 × 4 × 2 is computed", "no way is given",
+           "give one of gemm_candidates()"},
           {"a batch larger than the set", training({}, {.batch = 11}), "training a network",
            "the batch of 11 is larger than the data set of 10 samples", "use a smaller batch"},
           {"a stopping loss that is NaN", training({}, {.batch = 5, .stop_below = not_a_number}),

@@ -1,5 +1,6 @@
 // A network that takes its layers as one kernel, against itself layer by layer.
 #include <plexus/plexus.hpp>
+#include <plexus/tune.hpp>
 
 #include "support/catch.hpp"
 #include "support/data.hpp"
@@ -95,6 +96,10 @@ void check_launches(std::size_t expected) {
   CHECK(forward_launches(automatic, x) == expected);
   Network never{px::seed{1}, px::gemm_policy::native, px::fusion_policy::never};
   CHECK(forward_launches(never, x) > expected);
+  Network tuned{px::seed{1}, px::gemm_policy::tuned};
+  CHECK(forward_launches(tuned, x) == expected);
+  CHECK(px::tune(tuned, 40).products().empty());
+  CHECK(px::tune(never, 40).products().size() > 3);
 }
 
 template <class Network>

@@ -14,7 +14,12 @@ namespace plexus::inline PLEXUS_ABI {
 enum class gemm_policy {
   native,  // the kernels of this library
   vendor,  // cuBLAS; on the CPU a CBLAS
+  tuned,   // whichever tune() found quickest for a product; the default policy for products it has not seen
 };
+
+// What gemm_policy::tuned goes by, and who measures: linalg/gemm_choices.hpp.
+class gemm_choices;
+class gemm_measurement;
 
 #if defined(PLEXUS_VENDOR_BLAS)
 inline constexpr bool has_vendor_blas = true;
@@ -50,7 +55,7 @@ class context {
 
   gemm_policy policy() const { return policy_; }
   void set_policy(gemm_policy policy) {
-    require(policy == gemm_policy::native || has_vendor_blas, "choosing gemm_policy::vendor",
+    require(policy != gemm_policy::vendor || has_vendor_blas, "choosing gemm_policy::vendor",
             "this program was built without a vendor BLAS",
             "define PLEXUS_VENDOR_BLAS and link cuBLAS (on the CPU: a CBLAS), or choose gemm_policy::native");
     policy_ = policy;
@@ -62,6 +67,15 @@ class context {
   // For the parts of sums that are computed in slices. It is there from the beginning, so that nothing is
   // allocated while a graph is recorded.
   view<float> parts() const { return parts_.view(); }
+  static constexpr std::size_t parts_size = platform::on_cpu ? 0 : std::size_t{2} << 20;
+
+  // Null where there are none.
+  const gemm_choices* choices() const { return choices_.get(); }
+  void set_choices(std::shared_ptr<const gemm_choices> choices) { choices_ = std::move(choices); }
+
+  // Where it is not null, it measures every product that is computed.
+  gemm_measurement* measurement() const { return measurement_; }
+  void set_measurement(gemm_measurement* measurement) { measurement_ = measurement; }
 
   // Room for the sums of the next product. It moves when it grows: who records a graph asks for the most
   // before.
@@ -79,9 +93,9 @@ class context {
 #endif
 
  private:
-  static constexpr std::size_t parts_size = platform::on_cpu ? 0 : std::size_t{2} << 20;
-
   gemm_policy policy_;
+  std::shared_ptr<const gemm_choices> choices_;
+  gemm_measurement* measurement_ = nullptr;
   plexus::stream stream_;
   buffer<float> sums_;
   device_traits device_ = current_device();

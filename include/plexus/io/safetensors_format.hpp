@@ -6,6 +6,7 @@
 #pragma once
 
 #include <plexus/io/file.hpp>
+#include <plexus/io/shown.hpp>
 
 #include <algorithm>
 #include <array>
@@ -78,14 +79,6 @@ inline std::string shape_text(const std::vector<std::size_t>& shape) {
   std::string text = "(";
   for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
   return text + ")";
-}
-
-// A name from a file, fit to be shown: quoted, control characters escaped, cut where it is long.
-inline std::string shown(std::string_view name) {
-  constexpr std::size_t most = 80;
-  const std::string text(name.substr(0, most));
-  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
-         (name.size() > most ? "…" : "");
 }
 
 // Where a tensor lies in a file.

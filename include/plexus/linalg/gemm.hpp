@@ -5,7 +5,7 @@
 #include <plexus/kernels/gemm.hpp>
 #include <plexus/kernels/gemv.hpp>
 #include <plexus/kernels/reduction.hpp>
-#include <plexus/linalg/gemm_choice.hpp>
+#include <plexus/linalg/gemm_choices.hpp>
 #include <plexus/linalg/vendor.hpp>
 
 #include <string>
@@ -61,6 +61,13 @@ void launch_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<con
   }
 }
 
+template <layout L, class Epilogue>
+void tiled_gemm(const context& context, const gemm_choice& choice, const gemm_shape& shape,
+                matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {
+  kernels::in_slices(context, choice.slices, shape.m, shape.n, epilogue,
+                     [&](const auto& into) { launch_gemm<L>(context.stream(), choice, a, b, into); });
+}
+
 // By the kernels of this library, each for its shapes. To a CPU the tile does not matter, so that one kernel
 // is compiled.
 template <layout L, class Epilogue>
@@ -84,15 +91,9 @@ void native_gemm(const context& context, const gemm_shape& shape, matrix_view<co
   } else if constexpr (platform::on_cpu) {
     kernels::launch_gemm<L, kernels::small_gemm_tile>(stream, a, b, epilogue);
   } else {
-    const gemm_choice choice = choose_gemm(gemm_tiles, shape, context.device(), context.parts().size);
-    kernels::in_slices(context, choice.slices, m, n, epilogue,
-                       [&](const auto& into) { launch_gemm<L>(stream, choice, a, b, into); });
+    tiled_gemm<L>(context, choose_gemm(gemm_tiles, shape, context.device(), context.parts().size), shape, a,
+                  b, epilogue);
   }
-}
-
-// Up to this many multiplications a loop is done before a BLAS has begun, or the threads of a tile.
-inline long long direct_multiplications(gemm_policy policy) {
-  return policy == gemm_policy::vendor ? 128 : 2048;
 }
 
 // C(i, j) = epilogue of the product's element (i, j), C being epilogue.c. The product is A·Bᵀ, A·B or Aᵀ·B;
@@ -101,23 +102,25 @@ inline long long direct_multiplications(gemm_policy policy) {
 template <layout L, class Epilogue>
 void gemm(context& context, matrix_view<const float> a, matrix_view<const float> b, Epilogue epilogue) {
   const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
-  const auto [m, n, k] = shape;
-  const bool by_vendor = context.policy() == gemm_policy::vendor;
-  if (m == 0 || n == 0) return;
-  if (static_cast<long long>(m) * n * k <= direct_multiplications(context.policy())) {
-    kernels::direct_product<L>(context.stream(), a, b, epilogue);
-  } else if (L != layout::nt && k == 1) {
-    kernels::outer_product(context.stream(), kernels::as_vector(a), b.data, epilogue);
-  } else if (by_vendor) {
-    vendor::gemm<L>(context, a, b, epilogue);
-  } else if constexpr (platform::on_cpu) {
-    // C is still in the caches when the epilogue passes over it, and no kernel need be compiled for each
-    // epilogue.
-    native_gemm<L>(context, shape, a, b, plain_epilogue<Epilogue>{epilogue.c});
-    pass_epilogue(context, epilogue);
-  } else {
-    native_gemm<L>(context, shape, a, b, epilogue);
-  }
+  if (shape.m == 0 || shape.n == 0) return;
+  run_by_choice(context, {L, element_type::fp32, shape}, [&](const gemm_choice& by) {
+    if (by.way == gemm_way::loops) {
+      kernels::direct_product<L>(context.stream(), a, b, epilogue);
+    } else if (by.way == gemm_way::vendor) {
+      vendor::gemm<L>(context, a, b, epilogue);
+    } else if (by.way == gemm_way::native && L != layout::nt && shape.k == 1) {
+      kernels::outer_product(context.stream(), kernels::as_vector(a), b.data, epilogue);
+    } else if constexpr (platform::on_cpu) {
+      // C is still in the caches when the epilogue passes over it, and no kernel need be compiled for each
+      // epilogue.
+      native_gemm<L>(context, shape, a, b, plain_epilogue<Epilogue>{epilogue.c});
+      pass_epilogue(context, epilogue);
+    } else if (by.way == gemm_way::tile) {
+      tiled_gemm<L>(context, by, shape, a, b, epilogue);
+    } else {
+      native_gemm<L>(context, shape, a, b, epilogue);
+    }
+  });
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -6,12 +6,19 @@
 #include <plexus/kernels/gemm.hpp>
 
 #include <algorithm>
+#include <compare>
 #include <string>
 
 namespace plexus::inline PLEXUS_ABI {
 
 struct gemm_shape {
   int m, n, k;
+
+  double multiplications() const {
+    return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  }
+  friend bool operator==(const gemm_shape&, const gemm_shape&) = default;
+  friend auto operator<=>(const gemm_shape&, const gemm_shape&) = default;
 };
 
 enum class gemm_tile { wide, large, medium, small, tall, flat };
@@ -43,13 +50,25 @@ inline constexpr gemm_tile_row tensor_gemm_tiles[] = {
     {gemm_tile::medium, "64 x 64", 64, 64, 4, 4, 9.6f, 3.0f},
 };
 
+enum class gemm_way {
+  tile,    // by the kernel of a given tile, in a given number of slices
+  native,  // by whichever kernel of this library the table picks
+  vendor,  // by the vendor's BLAS
+  loops,   // each element by a loop
+};
+inline constexpr const char* gemm_way_names[] = {"tile", "native", "vendor", "loops"};
+
 // How one product is computed.
 struct gemm_choice {
   gemm_tile tile;
   int slices;
+  gemm_way way = gemm_way::tile;
+
+  friend bool operator==(const gemm_choice&, const gemm_choice&) = default;
 };
 
 inline std::string to_string(const gemm_choice& choice) {
+  if (choice.way != gemm_way::tile) return gemm_way_names[static_cast<int>(choice.way)];
   const std::string tile = gemm_tiles[static_cast<int>(choice.tile)].name;
   return choice.slices == 1 ? tile : tile + " in " + std::to_string(choice.slices) + " slices of k";
 }
@@ -76,28 +95,38 @@ inline float gemm_cost(const gemm_tile_row& row, int slices, const gemm_shape& s
              multiprocessors;
 }
 
+// visit(row, slices) for every tile and number of slices that a product may be computed with, with at most
+// `parts` elements of memory for slices.
+template <std::size_t Rows, class Visit>
+void for_each_gemm_tiling(const gemm_tile_row (&tiles)[Rows], const gemm_shape& shape, std::size_t parts,
+                          const Visit& visit) {
+  constexpr int shortest_slice = 64, most_slices = 64;
+  constexpr int most_blocks_n = 65535;  // CUDA's limit, the columns being a grid's second dimension
+  const std::size_t elements = static_cast<std::size_t>(shape.m) * static_cast<std::size_t>(shape.n);
+  for (const gemm_tile_row& row : tiles) {
+    if (divide_up(shape.n, row.block_n) > most_blocks_n) continue;
+    for (int slices = 1; slices <= most_slices; slices *= 2) {
+      if (slices > 1 &&
+          (shape.k / slices < shortest_slice || elements > parts / static_cast<std::size_t>(slices)))
+        break;
+      visit(row, slices);
+    }
+  }
+}
+
 // The choice of the least cost, with at most `parts` elements of memory for slices.
 template <std::size_t Rows>
 gemm_choice choose_gemm(const gemm_tile_row (&tiles)[Rows], const gemm_shape& shape,
                         const device_traits& device, std::size_t parts) {
-  constexpr int shortest_slice = 64, most_slices = 64;
-  constexpr int most_blocks_n = 65535;  // CUDA's limit, the columns being a grid's second dimension
   gemm_choice best{gemm_tile::wide, 1};
   float least = -1;
-  for (const gemm_tile_row& row : tiles) {
-    if (divide_up(shape.n, row.block_n) > most_blocks_n) continue;
-    for (int slices = 1; slices <= most_slices; slices *= 2) {
-      const std::size_t elements = static_cast<std::size_t>(shape.m) * static_cast<std::size_t>(shape.n);
-      if (slices > 1 &&
-          (shape.k / slices < shortest_slice || static_cast<std::size_t>(slices) * elements > parts))
-        break;
-      const float cost = gemm_cost(row, slices, shape, device);
-      if (least < 0 || cost < least) {
-        least = cost;
-        best = {row.tile, slices};
-      }
+  for_each_gemm_tiling(tiles, shape, parts, [&](const gemm_tile_row& row, int slices) {
+    const float cost = gemm_cost(row, slices, shape, device);
+    if (least < 0 || cost < least) {
+      least = cost;
+      best = {row.tile, slices};
     }
-  }
+  });
   return best;
 }
 

@@ -38,9 +38,9 @@ void launch_tensor_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_v
 // A product on tensor cores, or by the vendor.
 template <layout L, class T, class Epilogue>
 void tensor_product(context& context, const gemm_shape& shape, matrix_view<const T> a, matrix_view<const T> b,
-                    const Epilogue& epilogue) {
+                    const Epilogue& epilogue, const gemm_choice& by) {
   const cudaStream_t stream = context.stream();
-  if (context.policy() == gemm_policy::vendor) {
+  if (by.way == gemm_way::vendor) {
     pass_epilogue_after(context, epilogue,
                         [&](const auto& plain) { vendor::mixed_gemm<L>(context, a, b, plain); });
   } else if constexpr (platform::on_cpu) {  // one kernel for all epilogues, as at gemm()
@@ -48,23 +48,39 @@ void tensor_product(context& context, const gemm_shape& shape, matrix_view<const
       kernels::launch_tensor_gemm<L, kernels::small_tensor_tile>(stream, a, b, plain);
     });
   } else {
-    const gemm_choice choice = choose_gemm(tensor_gemm_tiles, shape, context.device(), context.parts().size);
+    const gemm_choice choice = by.way == gemm_way::tile ? by
+                                                        : choose_gemm(tensor_gemm_tiles, shape,
+                                                                      context.device(), context.parts().size);
     kernels::in_slices(context, choice.slices, shape.m, shape.n, epilogue,
                        [&](const auto& into) { launch_tensor_gemm<L>(stream, choice, a, b, into); });
   }
 }
 
+template <class T>
+inline constexpr element_type tensor_type = element_type::tf32;
+template <>
+inline constexpr element_type tensor_type<__half> = element_type::fp16;
+template <>
+inline constexpr element_type tensor_type<__nv_bfloat16> = element_type::bf16;
+
+// gemm() on tensor cores.
+template <layout L, class T, class Epilogue>
+void tensor_gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, const Epilogue& epilogue) {
+  const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+  if (shape.m == 0 || shape.n == 0) return;
+  run_by_choice(context, {L, tensor_type<T>, shape}, [&](const gemm_choice& by) {
+    if (by.way == gemm_way::loops) {
+      kernels::direct_product<L>(context.stream(), a, b, epilogue);
+    } else {
+      tensor_product<L>(context, shape, a, b, epilogue, by);
+    }
+  });
+}
+
 // gemm() of matrices whose elements have 16 bits.
 template <layout L, sixteen_bit_float T, class Epilogue>
 void gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, Epilogue epilogue) {
-  const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
-  const auto [m, n, k] = shape;
-  if (m == 0 || n == 0) return;
-  if (static_cast<long long>(m) * n * k <= direct_multiplications(context.policy())) {
-    kernels::direct_product<L>(context.stream(), a, b, epilogue);
-  } else {
-    tensor_product<L>(context, shape, a, b, epilogue);
-  }
+  tensor_gemm<L>(context, a, b, epilogue);
 }
 
 // A product in the precision of a network, whose operands' elements are Precision::storage. Of a single row
@@ -73,10 +89,7 @@ template <class Precision, layout L, class Epilogue>
 void multiply(context& context, matrix_view<const typename Precision::storage> a,
               matrix_view<const typename Precision::storage> b, const Epilogue& epilogue) {
   if constexpr (std::is_same_v<Precision, tf32> && !platform::on_cpu) {
-    const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
-    const auto [m, n, k] = shape;
-    if (m > 1 && static_cast<long long>(m) * n * k > direct_multiplications(context.policy()))
-      return tensor_product<L>(context, shape, a, b, epilogue);
+    if (epilogue.c.rows > 1) return tensor_gemm<L>(context, a, b, epilogue);
   }
   gemm<L>(context, a, b, epilogue);
 }

@@ -20,6 +20,9 @@ inline void check(cublasStatus_t status, const char* doing) {
           "see the CUDA error of an earlier call, or choose gemm_policy::native");
 }
 
+// Makes what later calls need, so that they can be recorded in a graph.
+inline void prepare(context& context) { context.vendor_blas(); }
+
 // C = op(A)·op(B) + beta·C
 template <layout L>
 void sgemm(context& context, matrix_view<const float> a, matrix_view<const float> b, float beta,
@@ -77,6 +80,8 @@ void mixed_gemm(context& context, matrix_view<const T> a, matrix_view<const T> b
 #else
 
 // Never called: no context has gemm_policy::vendor.
+inline void prepare(context&) {}
+
 template <layout L, class Epilogue>
 void gemm(context&, matrix_view<const float>, matrix_view<const float>, const Epilogue&) {}
 
