@@ -50,12 +50,12 @@ struct small_gemm_tile {
 // Products of few columns or few rows. The long operand is read once, at the pace of memory, with which even
 // a tile of which half idles keeps up.
 struct tall_gemm_tile {
-  static constexpr int block_m = 128, block_n = 32, block_k = 8;
+  static constexpr int block_m = 128, block_n = 32, block_k = 16;
   static constexpr int thread_m = 8, thread_n = 4;
   static constexpr int resident_blocks = 4;
 };
 struct flat_gemm_tile {
-  static constexpr int block_m = 32, block_n = 128, block_k = 8;
+  static constexpr int block_m = 32, block_n = 128, block_k = 16;
   static constexpr int thread_m = 4, thread_n = 8;
   static constexpr int resident_blocks = 4;
 };
@@ -104,142 +104,158 @@ template <class Loader>
 concept operand_loader = requires(Loader loader, float* shared, int depths) {
   { Loader::piece::stride + Loader::piece::size } -> std::convertible_to<int>;
   loader.load_first(shared, depths);  // `depths` of the first piece, and zeros behind them
-  loader.fetch(shared);               // begins to bring the next piece
-  loader.land(shared);                // ends it: once asynchronous copies have arrived, all is there
+  loader.fetch();                     // begins to bring the next piece
+  loader.land(shared);                // and ends it
 };
 
-// Loads a matrix, float by float: so the transposition costs nothing, and any alignment is as good as any
-// other. A warp reads whole sectors. Source says which floats are the thread's own:
-//   count            how many of a piece
-//   take(i)          where they lie, one after the other; after the last, those of the next piece follow
-//   place(i)         where the i-th goes in shared memory, depth(i) its depth in the piece
-//   move(depths)     moves all that follow along the depth
+// Loads a matrix by 128 bits where its rows consist of whole, aligned packets, else float by float. What a
+// piece holds goes through registers, in flight during the arithmetic: so the transposition costs nothing,
+// which asynchronous copies would make float by float. Source says which packets are the thread's own:
+//   count          how many of a piece
+//   at(i)          where the i-th begins
+//   has(v)         whether its float v is one of the operand's, beyond whose edge are zeros
+//   place(i)       where its first float goes in shared memory, the others `step` after each other
+//   depth(i, v)    at which depth of the piece float v lies
+//   move(depths)   moves all along the depth
 template <class Source>
-class float_loader {
+class packet_loader {
  public:
   using piece = typename Source::piece;
 
-  // Begins at element `first` of the extent. Beyond the operand's edge its last element is loaded again: what
+  // Begins at element `first` of the extent. Beyond the operand's edge its last packet is loaded again: what
   // comes of it lies outside C, and the loads need no predicates.
-  __device__ float_loader(const matrix_view<const float>& operand, int first) : source_(operand, first) {}
+  __device__ packet_loader(const matrix_view<const float>& operand, int first)
+      : source_(operand, first), whole_packets_(in_packets<4>(operand)) {}
 
   __device__ void load_first(float* shared, int depths) {
     PLEXUS_UNROLL
     for (int i = 0; i < Source::count; ++i) {
-      const float* const from = source_.take(i);
-      shared[source_.place(i)] = source_.depth(i) < depths ? *from : 0.0f;
-    }
-    source_.move(depths - piece::depth);
-  }
-
-  __device__ void fetch(float* shared) {
-    PLEXUS_UNROLL
-    for (int i = 0; i < Source::count; ++i) {
-      if constexpr (platform::has_async_copies) {
-        __pipeline_memcpy_async(shared + source_.place(i), source_.take(i), sizeof(float));
-      } else {
-        in_flight_[i] = *source_.take(i);
+      PLEXUS_UNROLL
+      for (int v = 0; v < 4; ++v) {
+        const bool is_there = source_.depth(i, v) < depths && source_.has(v);
+        shared[source_.place(i) + v * Source::step] = is_there ? source_.at(i)[v] : 0.0f;
       }
     }
+    source_.move(depths);
+  }
+
+  __device__ void fetch() {
+    if (whole_packets_) {
+      PLEXUS_UNROLL
+      for (int i = 0; i < Source::count; ++i) in_flight_[i] = load_packet<4>(source_.at(i));
+    } else {
+      PLEXUS_UNROLL
+      for (int i = 0; i < Source::count; ++i) {
+        PLEXUS_UNROLL
+        for (int v = 0; v < 4; ++v) in_flight_[i].at[v] = source_.has(v) ? source_.at(i)[v] : 0.0f;
+      }
+    }
+    source_.move(piece::depth);
   }
 
   __device__ void land(float* shared) const {
-    if constexpr (!platform::has_async_copies) {
+    PLEXUS_UNROLL
+    for (int i = 0; i < Source::count; ++i) {
       PLEXUS_UNROLL
-      for (int i = 0; i < Source::count; ++i) shared[source_.place(i)] = in_flight_[i];
+      for (int v = 0; v < 4; ++v) shared[source_.place(i) + v * Source::step] = in_flight_[i].at[v];
     }
   }
 
  private:
   Source source_;
-  float in_flight_[Source::count];  // fetched and not yet landed, where the hardware does not copy by itself
+  bool whole_packets_;
+  packet<4> in_flight_[Source::count];  // fetched and not yet landed
 };
 
-// An operand (extent, depth): the depth is contiguous. Eight threads read one sector of a row, a warp four
-// rows, in the order of their places.
+// An operand (extent, depth): the depth is contiguous. Two threads read one sector of a row, a warp sixteen
+// rows, in the order of their places: its floats v go into 32 different banks.
 template <int Extent, int Depth, int Threads, int Lanes>
 class along_depth {
   static constexpr int sector = 8;  // floats that one access to global memory moves at least
-  static constexpr int rows = Threads / sector;
-  static_assert(Depth % sector == 0 && Extent % rows == 0, "a GEMM piece consists of whole sectors");
+  static constexpr int packets = Extent * Depth / 4;
+  static_assert(Depth % sector == 0 && packets % Threads == 0, "a GEMM piece consists of whole sectors");
 
  public:
   using piece = staged_piece<Extent, Depth, Lanes>;
-  static constexpr int count = Extent * Depth / Threads;
+  static constexpr int count = packets / Threads;
+  static constexpr int step = piece::stride;
 
   __device__ along_depth(const matrix_view<const float>& operand, int first) {
-    const int row = piece::extent_at(static_cast<int>(threadIdx.x / sector));
-    depth_ = static_cast<int>(threadIdx.x % sector);
+    const int row = extent_of(static_cast<int>(threadIdx.x));
+    depth_ = depth_of(static_cast<int>(threadIdx.x));
     place_ = piece::place_of(row, depth_);
     PLEXUS_UNROLL
-    for (int i = 0; i < rows_of_thread; ++i) {
-      const int extent = first + row + extent_of(i);
+    for (int i = 0; i < rows; ++i) {
+      const int extent = first + row + extent_of(i * Threads);
       from_[i] = operand.row(extent < operand.rows ? extent : operand.rows - 1) + depth_;
     }
   }
 
-  __device__ const float* take(int i) {
-    const float* const from = from_[i % rows_of_thread];
-    from_[i % rows_of_thread] += sector;
-    return from;
+  __device__ const float* at(int i) const { return from_[i % rows] + depth_of(i * Threads); }
+  __device__ static constexpr bool has(int) { return true; }
+  // Every bit of a packet's number is one bit of its place, so the thread's and the i-th's add up.
+  __device__ int place(int i) const {
+    return place_ + piece::place_of(extent_of(i * Threads), depth_of(i * Threads));
   }
-  __device__ int depth(int i) const { return depth_ + depth_of(i); }
-  __device__ int place(int i) const { return place_ + piece::place_of(extent_of(i), depth_of(i)); }
+  __device__ int depth(int i, int v) const { return depth_ + depth_of(i * Threads) + v; }
   __device__ void move(int depths) {
     PLEXUS_UNROLL
-    for (int i = 0; i < rows_of_thread; ++i) from_[i] += depths;
+    for (int i = 0; i < rows; ++i) from_[i] += depths;
   }
 
  private:
-  static constexpr int rows_of_thread = Extent / rows;
-  // Of the thread's i-th float, counted from its first: every bit of an index is one bit of a place, so
-  // places of a thread's own bits and of i's add up.
-  __device__ static constexpr int extent_of(int i) { return piece::extent_at(i % rows_of_thread * rows); }
-  __device__ static constexpr int depth_of(int i) { return i / rows_of_thread * sector; }
+  static constexpr int rows = 2 * Extent > Threads ? 2 * Extent / Threads : 1;  // of a thread
+  __device__ static constexpr int extent_of(int packet) { return piece::extent_at(packet / 2 % Extent); }
+  __device__ static constexpr int depth_of(int packet) {
+    return packet % 2 * 4 + packet / (2 * Extent) * sector;
+  }
 
-  const float* from_[rows_of_thread];
+  const float* from_[rows];
   int depth_, place_;
 };
 
-// An operand (depth, extent): the extent is contiguous. A thread reads down one column, a warp 32 neighbours.
+// An operand (depth, extent): the extent is contiguous. A warp reads 32 neighbours of each of four rows: its
+// floats v go into 32 different banks.
 template <int Extent, int Depth, int Threads, int Lanes>
 class along_extent {
-  static constexpr int rows = Threads / Extent;  // of the piece, that the block's threads cover at once
+  static constexpr int rows = 4 * (Threads / Extent);  // of the piece, that the block's threads cover at once
   static_assert(Threads % Extent == 0 && Depth % rows == 0, "a GEMM block loads whole rows of a piece");
 
  public:
   using piece = staged_piece<Extent, Depth, Lanes>;
   static constexpr int count = Depth / rows;
+  static constexpr int step = 4;
 
   __device__ along_extent(const matrix_view<const float>& operand, int first) : ld_(operand.ld) {
-    const int col = static_cast<int>(threadIdx.x % Extent);
-    depth_ = static_cast<int>(threadIdx.x / Extent);
+    const auto packet = static_cast<int>(threadIdx.x);
+    const int col = packet % 8 * 4 + packet / 32 * 32 % Extent;
+    depth_ = packet / 8 % 4 + packet / Extent * 4;
     place_ = piece::place_of(col, depth_);
-    from_ = operand.row(depth_) + (first + col < operand.cols ? first + col : operand.cols - 1);
+    const int last_packet = (operand.cols - 1) / 4 * 4;
+    const int begin = first + col < last_packet ? first + col : last_packet;
+    last_ = operand.cols - 1 - begin;
+    from_ = operand.row(depth_) + begin;
   }
 
-  __device__ const float* take(int) {
-    const float* const from = from_;
-    move(rows);
-    return from;
-  }
-  __device__ int depth(int i) const { return depth_ + i * rows; }
+  __device__ const float* at(int i) const { return from_ + i * rows * ld_; }
+  __device__ bool has(int v) const { return v <= last_; }
   __device__ int place(int i) const { return place_ + i * rows * piece::stride; }
+  __device__ int depth(int i, int) const { return depth_ + i * rows; }
   __device__ void move(int depths) { from_ += depths * ld_; }
 
  private:
   const float* from_;
   std::ptrdiff_t ld_;
-  int depth_, place_;
+  int depth_, place_, last_;
 };
 
 template <layout L, class Tile>
 struct gemm_operands {
   using at = gemm_arrangement<Tile>;
   template <bool DepthIsContiguous, int Extent, int Lanes>
-  using loader =
-      float_loader<std::conditional_t<DepthIsContiguous, along_depth<Extent, at::block_k, at::threads, Lanes>,
-                                      along_extent<Extent, at::block_k, at::threads, Lanes>>>;
+  using loader = packet_loader<
+      std::conditional_t<DepthIsContiguous, along_depth<Extent, at::block_k, at::threads, Lanes>,
+                         along_extent<Extent, at::block_k, at::threads, Lanes>>>;
   using a = loader<L != layout::tn, at::block_m, at::lanes_m>;
   using b = loader<L == layout::nt, at::block_n, at::lanes_n>;
 };
@@ -326,15 +342,11 @@ __device__ void multiply_operands(LoaderA a, LoaderB b, int k, gemm_accumulators
                                                                                shared_b[stage]);
   };
   const auto fetch_and_multiply = [&](int stage) {
-    a.fetch(shared_a[1 - stage]);  // in flight during the arithmetic
-    b.fetch(shared_b[1 - stage]);
+    a.fetch();  // in flight during the arithmetic
+    b.fetch();
     multiply(stage);
     a.land(shared_a[1 - stage]);
     b.land(shared_b[1 - stage]);
-    if constexpr (platform::has_async_copies) {
-      __pipeline_commit();
-      __pipeline_wait_prior(0);
-    }
     // One barrier a piece is enough: whoever overwrites a stage has passed the barrier of the other stage,
     // and that one comes after everybody's reads of this.
     __syncthreads();

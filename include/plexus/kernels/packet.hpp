@@ -26,7 +26,7 @@ PLEXUS_FN void store_packet(float* to, const packet<Size>& elements) {
 
 // Whether every row consists of whole, aligned packets.
 template <int Size>
-bool in_packets(const matrix_view<const float>& x) {
+PLEXUS_FN bool in_packets(const matrix_view<const float>& x) {
   return reinterpret_cast<std::uintptr_t>(x.data) % sizeof(packet<Size>) == 0 && x.ld % Size == 0 &&
          x.cols % Size == 0;
 }
