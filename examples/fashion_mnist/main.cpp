@@ -159,9 +159,9 @@ int main(int argc, char** argv) {
       ->check(at_least_one)
       ->capture_default_str();
   app.add_option("--batch", chosen.batch, "samples in a mini-batch")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one)
       ->capture_default_str();
-  app.add_option("--rate", chosen.rate, "learning rate")->capture_default_str();
+  app.add_option("--rate", chosen.rate, "learning rate")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--seed", chosen.seed, "of the first weights and of the order")->capture_default_str();
   app.add_option("--out", chosen.out, "folder for weights and training curve")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

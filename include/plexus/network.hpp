@@ -104,7 +104,6 @@ class basic_network {
       : context_(policy), fusion_(fusion), parameters_(layout::size), gradients_(layout::size), totals_(2) {
     fill_zero(stream(), parameters_.view());
     fill_zero(stream(), gradients_.view());
-    reset_totals();
     if constexpr (low_precision) {
       copies_ = buffer<storage>(copies::size);
       fill_zero(stream(), copies_.view());
@@ -116,17 +115,18 @@ class basic_network {
     initialize(s);
   }
 
+  // As a new network of this seed: state of the optimiser, counters and totals begin anew as well.
   void initialize(seed s) {
-    weights_changed_ = true;
+    begin_anew();
     for_each_layer([&]<std::size_t L>() {
       initialize_layer(L, s, typename default_initializer<typename layer<L>::activation>::type{});
     });
   }
 
-  // All weights by `initializer`, biases zero.
+  // The same with all weights by `initializer`.
   template <class Initializer>
   void initialize(seed s, const Initializer& initializer) {
-    weights_changed_ = true;
+    begin_anew();
     for (std::size_t l = 0; l < layer_count; ++l) initialize_layer(l, s, initializer);
   }
 
@@ -210,6 +210,8 @@ class basic_network {
             const Optimizer& optimizer) {
     const int n = sample_count(x);
     detail::require_size("training on a batch of targets", y.size(), n, output_size);
+    require_finite(x, input_size, "input", "training on a batch of targets");
+    require_finite(y, output_size, "target", "training on a batch of targets");
     const auto staged = stage(x.data(), n);
     copy_to_device(stream(), staged_targets_.data(), y);
     step(staged, target_view{nullptr, staged_targets_.data(), output_size}, loss, optimizer);
@@ -222,6 +224,7 @@ class basic_network {
     const int n = sample_count(x);
     detail::require_size("training on a batch of labels", labels.size(), n, 1);
     detail::require_labels(labels, output_size, "training on a batch of labels");
+    require_finite(x, input_size, "input", "training on a batch of labels");
     const auto staged = stage(x.data(), n);
     copy_to_device(stream(), staged_labels_.data(), labels);
     step(staged, target_view{staged_labels_.data(), nullptr, 0}, loss, optimizer);
@@ -410,6 +413,14 @@ class basic_network {
   static void for_each_layer(Function&& function) {
     [&]<std::size_t... L>(std::index_sequence<L...>) { (function.template operator()<L>(), ...); }
     (std::make_index_sequence<layer_count>{});
+  }
+
+  void begin_anew() {
+    weights_changed_ = true;
+    counters_ = {};
+    reset_totals();
+    if (state_.size() != 0) fill_zero(stream(), state_.view());
+    if constexpr (scales_loss) set_loss_scaling(read_scaler().rules);
   }
 
   template <class Initializer>

@@ -40,6 +40,7 @@ support::folder_action training_on(const Spoil& spoil) {
 
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
+const std::vector<float> one_nan{1, not_a_number, 1};
 const std::vector<float> three(3, 1.0f), five(5, 1.0f), six(6, 1.0f);
 const std::vector<int> one_label{1}, wrong_label{2};
 
@@ -184,6 +185,29 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "validating a network", "the data have 3 features and 3 outputs, the network takes 3 and gives 2",
            "change the network's first or last layer, or the data"},
+          {"a NaN in a batch's inputs",
+           [](const auto&) {
+             network{}.step(std::span<const float>(one_nan), std::span(one_label),
+                            px::softmax_cross_entropy{}, px::sgd{});
+           },
+           "training on a batch of labels", "input 1 of sample 0 is NaN",
+           "remove the sample or replace the value"},
+          {"an infinity in a batch's targets",
+           [](const auto&) {
+             const std::vector<float> y{0, std::numeric_limits<float>::infinity()};
+             network{}.step(std::span(three), std::span(y), px::quadratic{}, px::sgd{});
+           },
+           "training on a batch of targets", "target 1 of sample 0 is infinite",
+           "remove the sample or replace the value"},
+          {"a last step that diverges",
+           [](const auto&) {
+             px::dataset data = support::random_targets(10, 3, 2);
+             for (float& x : data.inputs) x *= 1e18f;
+             px::network<px::input<3>, px::dense<2>> net;
+             px::fit(net, data, px::quadratic{}, px::sgd{.rate = 1e30f}, {.epochs = 1, .batch = 10});
+           },
+           "training a network", "0.weight is no longer finite after the last step",
+           "use a smaller rate, or scale the inputs"},
           {"training that diverges",
            [](const auto&) {
              px::network<px::input<3>, px::dense<4>, px::dense<2>> net;

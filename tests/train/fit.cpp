@@ -144,6 +144,20 @@ TEST_CASE("A validation set changes nothing of the training", "[train]") {
   CHECK(support::parameter_values(with) == support::parameter_values(without));
 }
 
+TEST_CASE("A network that begins anew trains as a new one does", "[train]") {
+  const px::dataset data = support::largest_feature(100, 6, 4);
+  const auto train_on = [&](classifier& net) {
+    train(net, data, {.rate = 0.1f, .momentum = 0.9f}, {.epochs = 2, .batch = 10});
+  };
+  classifier used{px::seed{1}}, fresh{px::seed{7}};
+  train_on(used);
+  used.initialize(px::seed{7});
+  CHECK(used.training_state().step == 0);
+  train_on(used);
+  train_on(fresh);
+  CHECK(support::parameter_values(used) == support::parameter_values(fresh));
+}
+
 TEST_CASE("Both of the lecture's stopping rules fire and say so", "[train]") {
   const px::dataset data = support::largest_feature(100, 6, 4);
   SECTION("the error is sufficiently small") {

@@ -3,6 +3,9 @@
 
 #include <plexus/platform.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -33,6 +36,17 @@ inline void require(bool condition, const char* doing, const char* wrong, const 
 // Every CUDA call passes here.
 inline void check(cudaError_t status, const char* doing) {
   if (status != cudaSuccess) throw_cuda_error(status, doing);
+}
+
+// Throws if one of `values`, rows of `width`, is NaN or infinite, naming it as `what`.
+inline void require_finite(std::span<const float> values, int width, const char* what, const char* doing) {
+  const auto bad = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
+  if (bad == values.end()) return;
+  const auto at = static_cast<std::size_t>(bad - values.begin()), columns = static_cast<std::size_t>(width);
+  throw error(doing,
+              std::string(what) + " " + std::to_string(at % columns) + " of sample " +
+                  std::to_string(at / columns) + " is " + (std::isnan(*bad) ? "NaN" : "infinite"),
+              "remove the sample or replace the value");
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

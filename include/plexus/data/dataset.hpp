@@ -4,7 +4,6 @@
 #include <plexus/core/error.hpp>
 
 #include <climits>
-#include <cmath>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -28,8 +27,8 @@ struct dataset {
   // match, a NaN or an infinity, a label outside [0, outputs).
   void validate() const {
     validate_sizes();
-    validate_finite(inputs, features, "input");
-    validate_finite(targets, outputs, "target");
+    require_finite(inputs, features, "input", doing);
+    require_finite(targets, outputs, "target", doing);
     for (std::size_t i = 0; i < labels.size(); ++i) {
       if (labels[i] >= 0 && labels[i] < outputs) continue;
       refuse("sample " + std::to_string(i) + " has label " + std::to_string(labels[i]) + " of " +
@@ -39,8 +38,10 @@ struct dataset {
   }
 
  private:
+  static constexpr const char* doing = "checking a dataset";
+
   [[noreturn]] static void refuse(const std::string& wrong, const std::string& remedy) {
-    throw error("checking a dataset", wrong, remedy);
+    throw error(doing, wrong, remedy);
   }
 
   void validate_sizes() const {
@@ -74,16 +75,6 @@ struct dataset {
       refuse(std::to_string(targets.size()) + " target values for " + std::to_string(samples) +
                  " samples of " + std::to_string(outputs) + " outputs",
              "give size × outputs values");
-    }
-  }
-
-  static void validate_finite(const std::vector<float>& values, int width, const char* what) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (std::isfinite(values[i])) continue;
-      const auto columns = static_cast<std::size_t>(width);
-      refuse(std::string(what) + " " + std::to_string(i % columns) + " of sample " +
-                 std::to_string(i / columns) + " is " + (std::isnan(values[i]) ? "NaN" : "infinite"),
-             "remove the sample or replace the value");
     }
   }
 };

@@ -212,19 +212,14 @@ class reader {
                      "fetch the file again");
     }
     std::vector<T>& values = array.values.emplace<std::vector<T>>();
-    try {
-      values.resize(static_cast<std::size_t>(*count));
-    } catch (const std::bad_alloc&) {
-      packed_.refuse("its " + std::to_string(*count * sizeof(T)) + " bytes do not fit in memory",
-                     "free memory");
-    }
-    const auto bytes = std::as_writable_bytes(std::span(values));
-    const std::size_t got = source_.read(bytes);
-    if (got < bytes.size()) {
+    const std::size_t size = static_cast<std::size_t>(*count) * sizeof(T);
+    const std::size_t got = read_growing(values, static_cast<std::size_t>(*count));
+    if (got < size) {
       packed_.refuse("it breaks off at byte " + std::to_string(position_ + got) + " of " +
-                         std::to_string(position_ + bytes.size()),
+                         std::to_string(position_ + size),
                      "fetch the file again");
     }
+    const auto bytes = std::as_writable_bytes(std::span(values));
     std::array<std::byte, 1> beyond{};
     if (source_.read(beyond) != 0) {
       packed_.refuse(
@@ -236,6 +231,27 @@ class reader {
         std::ranges::reverse(bytes.subspan(i, sizeof(T)));
       }
     }
+  }
+
+  // Reads `count` values, or what there is of them; the bytes read. Memory grows with what has arrived, since
+  // a small packed file may claim a thousand times its size.
+  template <class T>
+  std::size_t read_growing(std::vector<T>& values, std::size_t count) {
+    constexpr std::size_t first = (std::size_t{16} << 20) / sizeof(T);
+    std::size_t got = 0;
+    try {
+      while (values.size() < count) {
+        const std::size_t before = values.size();
+        values.resize(std::min(count, std::max(first, 2 * before)));
+        const std::size_t more = source_.read(std::as_writable_bytes(std::span(values).subspan(before)));
+        got += more;
+        if (more < (values.size() - before) * sizeof(T)) break;
+      }
+    } catch (const std::bad_alloc&) {
+      packed_.refuse("its " + std::to_string(count * sizeof(T)) + " bytes do not fit in memory",
+                     "free memory");
+    }
+    return got;
   }
 
   byte_source& packed_;

@@ -75,10 +75,13 @@ inline std::optional<std::uint64_t> bytes_of(const std::vector<std::size_t>& sha
   return *size / 8;
 }
 
+// Cut where it is long, as what comes from a hostile file may be.
 inline std::string shape_text(const std::vector<std::size_t>& shape) {
+  constexpr std::size_t most = 8;
   std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + ")";
+  for (std::size_t i = 0; i < std::min(shape.size(), most); ++i)
+    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  return text + (shape.size() > most ? ", …)" : ")");
 }
 
 // Where a tensor lies in a file.

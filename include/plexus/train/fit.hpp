@@ -9,6 +9,7 @@
 #include <plexus/train/progress.hpp>
 #include <plexus/train/recorded_step.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -83,20 +84,32 @@ class training_run {
     for (int epoch = 1; epoch <= options_.epochs; ++epoch) {
       const bool complete = run_epoch(epoch, result);
       if (!complete) {
-        result.reason = stop_reason::step_limit;
-        return result;
+        return ended(result, stop_reason::step_limit);
       }
       if (result.epochs.back().loss < options_.stop_below) {
-        result.reason = stop_reason::error_small_enough;
-        return result;
+        return ended(result, stop_reason::error_small_enough);
       }
     }
-    result.reason = stop_reason::epochs_done;
-    return result;
+    return ended(result, stop_reason::epochs_done);
   }
 
  private:
   using clock = std::chrono::steady_clock;
+
+  // The losses of the last epoch say nothing about its last step.
+  history ended(history& result, stop_reason reason) const {
+    for (const named_parameter& tensor : net_.parameters()) {
+      const std::vector<float> values = to_host(net_.stream(), tensor.values);
+      if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) continue;
+      refuse_diverged(tensor.name + " is no longer finite after the last step");
+    }
+    result.reason = reason;
+    return std::move(result);
+  }
+
+  [[noreturn]] static void refuse_diverged(const std::string& wrong) {
+    throw error("training a network", wrong, "use a smaller rate, or scale the inputs");
+  }
 
   bool steps_left(const history& result) const {
     return options_.max_steps == 0 || result.steps < options_.max_steps;
@@ -150,8 +163,7 @@ class training_run {
     epoch_record record = record_of(epoch, done, begin);
     if (done == data_.size()) ++net_.training_state().epoch;
     if (!std::isfinite(record.loss)) {
-      throw error("training a network", "the loss is no longer finite in epoch " + std::to_string(epoch),
-                  "use a smaller rate, or scale the inputs");
+      refuse_diverged("the loss is no longer finite in epoch " + std::to_string(epoch));
     }
     if (validation_) {
       const evaluation judged = evaluate(net_, *validation_, loss_);
@@ -204,7 +216,7 @@ class training_run {
 // the middle (a loss that is no longer finite, a fault of the device) leaves the parameters as they are then.
 template <class Network, class Loss, class Optimizer>
 history fit(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
-            const fit_options& options) {
+            const fit_options& options = {}) {
   optimizer.validate();
   require_fit("training a network", net, data);
   if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
