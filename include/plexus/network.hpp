@@ -711,8 +711,9 @@ class basic_network {
     return matrix<const float>(staged_inputs_.data(), rows, input_size);
   }
 
+  // Waits for the device. A CPU's kernels read the samples where they are.
   void predict_rows(const float* x, int rows, float* y) {
-    const auto a = forward(stage(x, rows));
+    const auto a = forward(platform::on_cpu ? matrix<const float>(x, rows, input_size) : stage(x, rows));
     copy_to_host(stream(), std::span(y, elements(rows, output_size)), a.data);
   }
 
