@@ -149,7 +149,8 @@ struct staged_weights {
       }
     }
     if constexpr (Step::forward) {
-      stage_element(bias + thread, step.bias + thread, step.bias != nullptr && thread < Step::extent);
+      const bool has_bias = step.bias != nullptr && thread < Step::extent;
+      stage_element(bias + thread, has_bias ? step.bias + thread : nullptr, has_bias);
     }
     __pipeline_commit();
   }
