@@ -28,7 +28,7 @@ struct setting_values {
   thread_order order = thread_order::forward;
   std::uint64_t seed = 0;  // of the order `shuffled`
   stream_mode streams = stream_mode::immediate;
-  int stack_kilobytes = 0;  // stack of one CUDA thread
+  int stack_kilobytes = 0;      // stack of one CUDA thread
   std::string without_barrier;  // "gemm.hpp:12": threads run through the barrier there, as if it were deleted
 };
 

@@ -164,7 +164,7 @@ void check_family(std::integer_sequence<int, I...>) {
 
 // With a sanitizer's checks in them, 30 networks take minutes to compile.
 TEST_CASE("A network's function is the network, for 30 networks", "[network][function]") {
-  check_family(std::make_integer_sequence<int, PLEXUS_TESTS_SANITIZED ? 6 : 30>{});
+  check_family(std::make_integer_sequence < int, PLEXUS_TESTS_SANITIZED ? 6 : 30 > {});
 }
 
 TEST_CASE("A function is a small object that can be copied byte by byte", "[network][function]") {

@@ -156,8 +156,7 @@ struct larger {
 
 }  // namespace detail
 
-inline void __syncwarp(unsigned mask = 0xffffffffu,
-                       detail::source_line where = detail::source_line::here()) {
+inline void __syncwarp(unsigned mask = 0xffffffffu, detail::source_line where = detail::source_line::here()) {
   if (detail::is_left_out(where)) return;
   struct nothing {
   } mine;
