@@ -88,14 +88,6 @@ inline constexpr bool has_bf16_and_tf32_mma = false;
 inline constexpr bool has_bf16_and_tf32_mma = true;
 #endif
 
-// Whether __pipeline_memcpy_async() leaves the copying to the hardware while the thread goes on, as on all
-// GPUs since sm_80.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-inline constexpr bool has_async_copies = true;
-#else
-inline constexpr bool has_async_copies = false;
-#endif
-
 #if defined(__CUDACC__)
 
 inline constexpr bool on_cpu = false;
