@@ -205,6 +205,9 @@ TEST_CASE("bad input: saving and loading a network", "[bad_input]") {
           {"a path that ends in a slash", [](const fs::path& folder) { write_weights(folder / "runs/"); },
            "writing the safetensors file 'FOLDER/runs/'", "the path ends in a slash",
            "give the name of a file"},
+          {"symbolic links in a circle", write, writing, "its symbolic links lead in a circle",
+           "give the name of a file",
+           [](const fs::path& folder) { fs::create_symlink("weights", folder / "weights"); }},
           {"two tensors of one name",
            [](const fs::path& folder) {
              px::write_safetensors(folder / "weights", {eight_floats("w"), eight_floats("w")});

@@ -58,6 +58,14 @@ TEST_CASE("a symbolic link stays one, and what it leads to is replaced") {
   CHECK(contents(folder / "real").size() == 1);
 }
 
+TEST_CASE("a symbolic link to a file that is not there yet stays one") {
+  const temporary_folder folder;
+  fs::create_symlink("later", folder / "link");
+  write_atomically(folder / "link", "new");
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(read_file(folder / "later") == "new");
+}
+
 TEST_CASE("permissions of a file are those of the one before, or what the process gives to new ones") {
   const temporary_folder folder;
   const auto mode = [&] { return fs::status(folder / "name").permissions(); };

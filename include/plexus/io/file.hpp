@@ -140,9 +140,7 @@ class atomic_file {
  public:
   atomic_file(const std::filesystem::path& path, std::string doing) : doing_(std::move(doing)) {
     if (path.empty()) refuse("the path is empty", "give the name of the file");
-    std::error_code ignored;
-    target_ =
-        std::filesystem::is_symlink(path, ignored) ? std::filesystem::weakly_canonical(path, ignored) : path;
+    target_ = end_of_links(path);
     folder_ = target_.has_parent_path() ? target_.parent_path() : ".";
     struct stat old {};
     const bool replaces = ::stat(target_.c_str(), &old) == 0;
@@ -187,6 +185,19 @@ class atomic_file {
   }
 
  private:
+  // What the path's symbolic links lead to, be it there or not.
+  std::filesystem::path end_of_links(std::filesystem::path path) const {
+    constexpr int most_links = 40;  // as many as Linux follows
+    std::error_code failed;
+    for (int links = 0; std::filesystem::is_symlink(path, failed); ++links) {
+      if (links == most_links) refuse("its symbolic links lead in a circle", "give the name of a file");
+      const std::filesystem::path next = std::filesystem::read_symlink(path, failed);
+      if (failed) refuse("its symbolic link cannot be read: " + failed.message(), "give the name of a file");
+      path = path.parent_path() / next;
+    }
+    return path;
+  }
+
   // The name is short and not made from the target's, which may already be as long as a name can be.
   void create_temporary() {
     static std::atomic<unsigned> count{0};
