@@ -4,6 +4,7 @@
 
 #include <plexus/data/idx.hpp>
 
+#include <cstring>
 #include <numeric>
 
 namespace {
@@ -34,6 +35,20 @@ TEST_CASE("IDX files of several gzip members are read whole") {
   const px::idx_array array = px::parse_idx_array(bytes_of(two_members));
   CHECK(std::get<std::vector<std::uint8_t>>(array.values) ==
         std::vector<std::uint8_t>(pixel_bytes.begin(), pixel_bytes.end()));
+}
+
+// Memory for them is reserved step by step.
+TEST_CASE("IDX arrays of many megabytes are read whole, plain and packed") {
+  constexpr std::size_t count = 40'000'003;
+  std::string bytes(count, '\0');
+  for (std::size_t i = 0; i < count; i += 4093) bytes[i] = static_cast<char>(i / 4093 % 251);
+  const std::string file = big_endian(0x801) + big_endian(count) + bytes;
+  for (const std::string& stored : {file, gzip(file)}) {
+    const px::idx_array array = px::parse_idx_array(bytes_of(stored));
+    const auto& values = std::get<std::vector<std::uint8_t>>(array.values);
+    REQUIRE(values.size() == count);
+    CHECK(std::memcmp(values.data(), bytes.data(), count) == 0);
+  }
 }
 
 // One value of each element type, its big-endian bytes taken from the type's definition.
