@@ -47,6 +47,27 @@ void tiled(const px::context& on, int k) {
   px::kernels::launch_gemm<L, Tile>(on.stream(), p.a, p.b, px::store{p.c});
 }
 
+// A batch of eight: the pace is memory's, so that the sectors matter.
+template <px::layout L>
+void skinny(const px::context& on, int k) {
+  const product<L, float> p(8, 512, k);
+  if constexpr (L == px::layout::nt) {
+    px::kernels::skinny_by_rows(on.stream(), p.a, p.b, px::store{p.c});
+  } else {
+    px::kernels::skinny_by_columns<L == px::layout::nn>(on.stream(), p.a, p.b, px::store{p.c});
+  }
+}
+
+// A batch of one.
+void vector(const px::context& on, int k) {
+  const product<px::layout::nt, float> p(1, 512, k);
+  px::kernels::gemv(on.stream(), p.a, p.b, px::store{p.c});
+}
+void transposed_vector(const px::context& on, int k) {
+  const product<px::layout::nn, float> p(1, 512, k);
+  px::kernels::combine_rows(on.stream(), p.b, px::kernels::as_vector(p.a), px::store{p.c});
+}
+
 template <px::layout L, class T, class Tile>
 void tensor(const px::context& on, int k) {
   const product<L, T> p(512, 512, k);
@@ -119,6 +140,11 @@ constexpr profiled cases[] = {
     {"gemm-flat-nt", "fp32", tiled<layout::nt, flat_gemm_tile>},
     {"gemm-flat-nn", "fp32", tiled<layout::nn, flat_gemm_tile>},
     {"gemm-flat-tn", "fp32", tiled<layout::tn, flat_gemm_tile>},
+    {"skinny-nt", "fp32", skinny<layout::nt>},
+    {"skinny-nn", "fp32", skinny<layout::nn>},
+    {"skinny-tn", "fp32", skinny<layout::tn>},
+    {"gemv", "fp32", vector},
+    {"gemv-transposed", "fp32", transposed_vector},
     // Tensor instructions: m16n8k16, TF32 m16n8k8; by WMMA 16×16×16, which is two of the first.
     {"tensor-fp16-large-nt", "fp16", tensor<layout::nt, __half, large_tensor_tile>},
     {"tensor-fp16-large-nn", "fp16", tensor<layout::nn, __half, large_tensor_tile>},

@@ -26,7 +26,7 @@ px::gemm_choices all_kinds_of_choices() {
   }
   if (!px::platform::on_cpu) {
     choices.set({{layout::nn, element_type::tf32, {64, 64, 512}}, {{{px::gemm_tile::medium, 4}, 2}}});
-    choices.set({{layout::nn, element_type::fp32, {64, 64, 512}}, {{{px::gemm_tile::tall, 1}, 2}}});
+    choices.set({{layout::nn, element_type::fp32, {100, 64, 512}}, {{{px::gemm_tile::tall, 1}, 2}}});
   }
   return choices;
 }

@@ -51,7 +51,10 @@ enum class path {
   small_tile,
   tall_tile,
   flat_tile,
-  slices
+  slices,
+  skinny,
+  skinny_transposed,
+  skinny_slices
 };
 
 // Three slices, in memory that holds NaN before.
@@ -63,6 +66,16 @@ void multiply_in_slices(plexus::context& context, shape size, const Epilogue& ep
   launch(plexus::store{plexus::matrix(parts.view().data, 3 * m, n)});
   kernels::sum_slices(context.stream(), parts.view().data, 3, m, n, epilogue);
   context.synchronize();
+}
+
+template <layout L, class Epilogue>
+void multiply_skinny(const plexus::context& context, plexus::matrix_view<const float> a,
+                     plexus::matrix_view<const float> b, const Epilogue& epilogue, int slices = 1) {
+  if constexpr (L == layout::nt) {
+    kernels::skinny_by_rows(context.stream(), a, b, epilogue);
+  } else {
+    kernels::skinny_by_columns<L == layout::nn>(context.stream(), a, b, epilogue, slices);
+  }
 }
 
 template <layout L, class Epilogue>
@@ -92,13 +105,25 @@ void multiply(plexus::context& context, path way, const product<L>& p, const Epi
       return multiply_in_slices(context, p.size, epilogue, [&](const plexus::store& parts) {
         kernels::launch_gemm<L, kernels::small_gemm_tile>(context.stream(), a, b, parts, 3);
       });
+    case path::skinny:
+      return multiply_skinny<L>(context, a, b, epilogue);
+    case path::skinny_transposed: {  // of A·B there is none
+      const kernels::transposed_epilogue<Epilogue> transposed{epilogue};
+      if constexpr (L == layout::nn) return multiply_skinny<L>(context, a, b, epilogue);
+      return multiply_skinny<L>(context, b, a, transposed);
+    }
+    case path::skinny_slices:  // of A·Bᵀ there are none
+      if constexpr (L == layout::nt) return multiply_skinny<L>(context, a, b, epilogue);
+      return multiply_in_slices(context, p.size, epilogue, [&](const plexus::store& parts) {
+        multiply_skinny<L>(context, a, b, parts, 3);
+      });
   }
 }
 
 std::vector<path> paths() {
-  std::vector<path> all{path::native,     path::direct,      path::wide_tile,
-                        path::large_tile, path::medium_tile, path::small_tile,
-                        path::tall_tile,  path::flat_tile,   path::slices};
+  std::vector<path> all{path::native,      path::direct,     path::wide_tile,         path::large_tile,
+                        path::medium_tile, path::small_tile, path::tall_tile,         path::flat_tile,
+                        path::slices,      path::skinny,     path::skinny_transposed, path::skinny_slices};
   if (plexus::has_vendor_blas) all.push_back(path::vendor);
   return all;
 }
@@ -213,6 +238,34 @@ void require_product(plexus::context& context, generator& random, layout l, path
   }
 }
 
+// Sizes that are known when a product is compiled change nothing of what it computes.
+template <layout L, plexus::gemm_shape Known>
+void require_same_as_unknown(plexus::context& context, generator& random, shape size, placement where) {
+  INFO("layout " << static_cast<int>(L) << ", m " << size.m << ", n " << size.n << ", k " << size.k);
+  const product<L> p(random, size, where, where);
+  device_matrix known(size.m, size.n, {}), unknown(size.m, size.n, {});
+  plexus::gemm<L, Known>(context, p.a.view(), p.b.view(), plexus::store{known.view()});
+  plexus::gemm<L>(context, p.a.view(), p.b.view(), plexus::store{unknown.view()});
+  known.download(context.stream());
+  unknown.download(context.stream());
+  REQUIRE(bits(known) == bits(unknown));
+}
+
+// As a dense layer's, of a width of `In` and `Out`, for batches of 1 … 200.
+template <int In, int Out>
+void require_known_layer(generator& random) {
+  constexpr int any = plexus::any_extent;
+  constexpr plexus::gemm_shape z{any, Out, In}, dx{any, In, Out}, dw{Out, In, any};
+  plexus::context context;
+  for (const int batch : {1, 2, 20, 65, 200}) {
+    for (const placement where : {placement{}, placement{1, 1}}) {
+      require_same_as_unknown<layout::nt, z>(context, random, {batch, Out, In}, where);
+      require_same_as_unknown<layout::nn, dx>(context, random, {batch, In, Out}, where);
+      require_same_as_unknown<layout::tn, dw>(context, random, {Out, In, batch}, where);
+    }
+  }
+}
+
 constexpr layout layouts[] = {layout::nt, layout::nn, layout::tn};
 
 // Half of all matrices are aligned and without gaps, so that both widths of loads occur.
@@ -316,6 +369,24 @@ TEST_CASE("gemm: a single sample or a single output takes the vector kernels") {
   }
 }
 
+TEST_CASE("gemm: few rows or few columns take the skinny kernels") {
+  plexus::context context;
+  generator random(14);
+  for (const epilogue_kind kind : epilogue_kinds) {
+    for (const int few : {2, 8, 13, 16}) {
+      for (const placement& where : {placement{}, placement{1, 1}}) {
+        const placement all[] = {where, where, {}};
+        require_product(context, random, layout::nt, path::native, {few, 40, 300}, kind, all);
+        require_product(context, random, layout::nt, path::native, {41, few, 128}, kind, all);
+        require_product(context, random, layout::nn, path::native, {few, 300, 40}, kind, all);
+        require_product(context, random, layout::nn, path::native, {300, few, 40}, kind, all);
+        require_product(context, random, layout::tn, path::native, {few, 130, 600}, kind, all);
+        require_product(context, random, layout::tn, path::native, {132, few, 600}, kind, all);
+      }
+    }
+  }
+}
+
 TEST_CASE("gemm: two runs give the same bits, and the tile does not change them") {
   plexus::context context;
   generator random(12);
@@ -330,6 +401,16 @@ TEST_CASE("gemm: two runs give the same bits, and the tile does not change them"
   for (const path tile :
        {path::wide_tile, path::large_tile, path::medium_tile, path::tall_tile, path::flat_tile})
     REQUIRE(bits_of(tile) == bits_of(path::small_tile));
+}
+
+TEST_CASE("gemm: sizes that are known when it is compiled compute the same bits") {
+  generator random(13);
+  require_known_layer<3, 2>(random);
+  require_known_layer<1, 70>(random);
+  require_known_layer<70, 1>(random);
+  require_known_layer<200, 130>(random);
+  require_known_layer<200, 10>(random);
+  require_known_layer<10, 200>(random);
 }
 
 TEST_CASE("gemm: shapes that do not fit are an error that names them") {
@@ -358,6 +439,15 @@ TEST_CASE("gemm: shapes that do not fit are an error that names them") {
                   plexus::error);
   CHECK_THROWS_AS(plexus::gemm<layout::nt>(context, a.view(), fitting.view(), plexus::store{wider.view()}),
                   plexus::error);
+  // A size that is not the known one.
+  constexpr int any = plexus::any_extent;
+  const auto multiply_known = [&]<plexus::gemm_shape Known>() {
+    plexus::gemm<layout::nt, Known>(context, a.view(), fitting.view(), into);
+  };
+  CHECK_NOTHROW(multiply_known.template operator()<plexus::gemm_shape{3, 5, 4}>());
+  CHECK_THROWS_AS((multiply_known.template operator()<plexus::gemm_shape{2, any, any}>()), plexus::error);
+  CHECK_THROWS_AS((multiply_known.template operator()<plexus::gemm_shape{any, 4, any}>()), plexus::error);
+  CHECK_THROWS_AS((multiply_known.template operator()<plexus::gemm_shape{any, any, 5}>()), plexus::error);
   context.synchronize();
 }
 

@@ -103,7 +103,7 @@ TEST_CASE("choose_gemm: tiles that fit the shape, and slices where there are few
   CHECK(choose(100000, 10, 300).tile == gemm_tile::tall);
   CHECK(choose(16, 100000, 300).tile == gemm_tile::flat);
   CHECK(choose(300, 784, 60000).slices > 1);
-  CHECK(choose(32, 10'000'000, 300).tile == gemm_tile::wide);  // no other keeps within the limits of a grid
+  CHECK(choose(32, 10'000'000, 300).tile == gemm_tile::flat);
   for (const gemm_shape& shape :
        {gemm_shape{300, 784, 60000}, {10, 300, 60000}, {1, 1, 1 << 30}, {2000, 2000, 100}}) {
     const plexus::gemm_choice choice = plexus::choose_gemm(plexus::gemm_tiles, shape, device, parts);
@@ -120,4 +120,39 @@ TEST_CASE("choose_gemm: tiles that fit the shape, and slices where there are few
   CHECK(choose_tensor(16, 10'000'000, 300).slices == 1);
   CHECK(to_string(plexus::gemm_choice{gemm_tile::tall, 1}) == "128 x 32");
   CHECK(to_string(plexus::gemm_choice{gemm_tile::large, 8}) == "128 x 128 in 8 slices of k");
+}
+
+TEST_CASE("Tiles for a shape are among those that are compiled where some of its sizes are known") {
+  constexpr auto any = plexus::any_extent;
+  constexpr std::size_t parts = std::size_t{2} << 20;
+  const auto require_compiled = [](const auto& tiles, const gemm_shape& known, const gemm_shape& shape) {
+    int offered = 0;
+    plexus::for_each_gemm_tiling(tiles, shape, parts, [&](const plexus::gemm_tile_row& row, int slices) {
+      REQUIRE(plexus::is_worthwhile(tiles, row.tile, plexus::at_most(known)));
+      REQUIRE((slices == 1 || plexus::at_most(known.k) >= 2 * plexus::shortest_gemm_slice));
+      ++offered;
+    });
+    REQUIRE(offered > 0);
+  };
+  generator random(31);
+  for (int i = 0; i < 2000; ++i) {
+    const auto size = [&] { return 1 << random_int(random, 0, 12) | random_int(random, 0, 40); };
+    const gemm_shape shape{size(), size(), size()};
+    gemm_shape known = shape;
+    for (int* extent : {&known.m, &known.n, &known.k}) {
+      if (random_int(random, 0, 1) == 0) *extent = any;
+    }
+    require_compiled(plexus::gemm_tiles, known, shape);
+    require_compiled(plexus::tensor_gemm_tiles, known, shape);
+  }
+  const auto worthwhile = [](gemm_tile tile, int m, int n) {
+    return plexus::is_worthwhile(plexus::gemm_tiles, tile, {m, n, 1});
+  };
+  CHECK(worthwhile(gemm_tile::small, 1, 1));
+  CHECK(!worthwhile(gemm_tile::tall, 64, 1));
+  CHECK(worthwhile(gemm_tile::tall, 65, 1));
+  CHECK(!worthwhile(gemm_tile::flat, 1, 64));
+  CHECK(worthwhile(gemm_tile::flat, 1, 65));
+  CHECK(!worthwhile(gemm_tile::wide, 1000, 128));
+  CHECK(worthwhile(gemm_tile::wide, 65, 129));
 }

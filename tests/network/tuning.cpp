@@ -248,17 +248,17 @@ TEST_CASE("A recorded step goes by choices that are made later", "[network][tuni
 
 TEST_CASE("A given tile and number of slices is what computes", "[network][tuning]") {
   if (px::platform::on_cpu) return;
-  const gemm_product product{layout::tn, element_type::fp32, {40, 36, 256}};
+  const gemm_product product{layout::tn, element_type::fp32, {40, 72, 256}};
   px::context context;
   const px::buffer<float> a = px::to_device(context.stream(), support::random_values(256 * 40));
-  const px::buffer<float> b = px::to_device(context.stream(), support::random_values(256 * 36, 6));
+  const px::buffer<float> b = px::to_device(context.stream(), support::random_values(256 * 72, 6));
   const auto product_by = [&](const gemm_choice& choice) {
     px::gemm_choices choices;
     choices.set({product, {{choice, 1}}});
     px::use_choices(context, choices);
-    const px::buffer<float> c(40 * 36);
+    const px::buffer<float> c(40 * 72);
     px::gemm<layout::tn>(context, px::matrix<const float>(a.data(), 256, 40),
-                         px::matrix<const float>(b.data(), 256, 36), px::store{px::matrix(c.data(), 40, 36)});
+                         px::matrix<const float>(b.data(), 256, 72), px::store{px::matrix(c.data(), 40, 72)});
     return px::to_host(context.stream(), c.view());
   };
   const auto whole = product_by({px::gemm_tile::small, 1}), halves = product_by({px::gemm_tile::small, 2}),

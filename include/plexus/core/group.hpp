@@ -19,6 +19,30 @@ struct warp_group {
     return value;
   }
 
+  // Lane l gets the sum over all lanes of values[l·Count / 32]. At each distance a lane keeps one half of its
+  // values and hands over the half that its partner keeps: fewer shuffles than Count sums take by themselves.
+  template <int Distance = 16, class T, int Count>
+  __device__ static T sum_each(const T (&values)[Count]) {
+    static_assert(Count > 0 && 32 % Count == 0, "warp_group::sum_each() divides the lanes among the values");
+    if constexpr (Distance == 0) {
+      return values[0];
+    } else if constexpr (Count == 1) {
+      const T sum[1] = {values[0] + __shfl_xor_sync(everyone, values[0], Distance)};
+      return sum_each<Distance / 2>(sum);
+    } else {
+      constexpr int half = Count / 2;
+      const bool is_upper = (rank() & Distance) != 0;
+      T sums[half];
+      PLEXUS_UNROLL
+      for (int i = 0; i < half; ++i) {
+        const T kept = is_upper ? values[half + i] : values[i],
+                given = is_upper ? values[i] : values[half + i];
+        sums[i] = kept + __shfl_xor_sync(everyone, given, Distance);
+      }
+      return sum_each<Distance / 2>(sums);
+    }
+  }
+
   template <class T>
   __device__ static T max(T value) {
     for (int distance = 16; distance > 0; distance /= 2) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <plexus/core/for_each.hpp>
+#include <plexus/kernels/gemm_shape.hpp>
 #include <plexus/kernels/packet.hpp>
 #include <plexus/kernels/slices.hpp>
 
@@ -56,33 +57,33 @@ struct outer_products {
 };
 
 // Slices that give a device work where the rows are few and long.
+inline constexpr int shortest_gemv_slice = 4096;
 inline int gemv_slices(const context& context, int rows, int depth) {
-  return slices_to_fill(context, depth, rows, rows, 2, 4096);
+  return slices_to_fill(context, depth, rows, rows, 2, shortest_gemv_slice);
 }
 
-template <int Vector, class Epilogue>
+template <int KnownDepth, int Vector, class Epilogue>
 void launch_gemv(cudaStream_t stream, matrix_view<const float> x, matrix_view<const float> w,
                  const Epilogue& epilogue, int slices) {
   constexpr int long_for_a_warp = 1024;
   const int depth = slice_length(w.cols, slices);
   const row_product<Vector, Epilogue> function{w, x.data, depth, epilogue};
-  if (platform::on_cpu || depth <= long_for_a_warp) {
-    for_each_row(stream, slices * w.rows, function);
-  } else if constexpr (!platform::on_cpu) {
-    for_each_row_by_block(stream, w.rows * slices, function);
+  if constexpr (!platform::on_cpu && at_most(KnownDepth) > long_for_a_warp) {
+    if (depth > long_for_a_warp) return for_each_row_by_block(stream, w.rows * slices, function);
   }
+  for_each_row(stream, slices * w.rows, function);
 }
 
 // C(1,n) = x(1,k) · W(n,k)ᵀ. With more slices than one, the epilogue gets the results of all of them,
-// (slices, n): see sum_slices().
-template <class Epilogue>
+// (slices, n): see sum_slices(). KnownDepth is k where it is known when this is compiled.
+template <int KnownDepth = any_extent, class Epilogue>
 void gemv(cudaStream_t stream, matrix_view<const float> x, matrix_view<const float> w,
           const Epilogue& epilogue, int slices = 1) {
-  if (in_packets<4>(x) && in_packets<4>(w)) {
-    launch_gemv<4>(stream, x, w, epilogue, slices);
-  } else {
-    launch_gemv<1>(stream, x, w, epilogue, slices);
+  if constexpr (KnownDepth == any_extent || KnownDepth % 4 == 0) {
+    if (in_packets<4>(x) && in_packets<4>(w))
+      return launch_gemv<KnownDepth, 4>(stream, x, w, epilogue, slices);
   }
+  launch_gemv<KnownDepth, 1>(stream, x, w, epilogue, slices);
 }
 
 // C(m,n) = a(m) · b(n)ᵀ

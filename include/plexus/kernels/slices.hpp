@@ -14,6 +14,9 @@ namespace plexus::inline PLEXUS_ABI::kernels {
 // Slices begin at multiples of this, so that each reads whole sectors where the unsliced operand would.
 inline constexpr int slice_granularity = 16;
 
+// Sums down the columns of a matrix are not cut into slices of fewer rows.
+inline constexpr int shortest_row_slice = 256;
+
 // The length of each of `slices` slices that cover `length`; the last ones may be shorter, or empty.
 inline int slice_length(int length, int slices) {
   return divide_up(divide_up(length, slices), slice_granularity) * slice_granularity;
@@ -62,17 +65,19 @@ inline int slices_to_fill(const context& context, int length, int elements, int 
 }
 
 // launch(epilogue) where the product (rows, cols) is computed in one slice; where in several, the launch
-// stores their results, and a pass of its own adds them up for the epilogue.
-template <class Epilogue, class Launch>
+// stores their results, and a pass of its own adds them up for the epilogue. MaySlice says whether there can
+// be several.
+template <bool MaySlice = true, class Epilogue, class Launch>
 void in_slices(const context& context, int slices, int rows, int cols, const Epilogue& epilogue,
                const Launch& launch) {
-  if (platform::on_cpu || slices == 1) {
-    launch(epilogue);
-  } else if constexpr (!platform::on_cpu) {
-    float* const parts = context.parts().data;
-    launch(store{matrix(parts, slices * rows, cols)});
-    sum_slices(context.stream(), parts, slices, rows, cols, epilogue);
+  if constexpr (MaySlice && !platform::on_cpu) {
+    if (slices > 1) {
+      float* const parts = context.parts().data;
+      launch(store{matrix(parts, slices * rows, cols)});
+      return sum_slices(context.stream(), parts, slices, rows, cols, epilogue);
+    }
   }
+  launch(epilogue);
 }
 
 }  // namespace plexus::inline PLEXUS_ABI::kernels

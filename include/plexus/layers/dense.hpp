@@ -55,11 +55,11 @@ struct dense {
     static void backward(context& on, const layer_parameters<Precision>& w, float* dw,
                          matrix_view<const typename Precision::storage> x,
                          matrix_view<const typename Precision::storage> delta, const InputDelta& dx) {
-      multiply<Precision, layout::tn>(on, delta, x, store{matrix(dw, Out, in)});
+      multiply<Precision, layout::tn, dw_product>(on, delta, x, store{matrix(dw, Out, in)});
       if constexpr (has_bias) column_sums(on, delta, dw + bias_offset);
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
-        multiply<Precision, layout::nn>(on, delta, w.matrix(Out, in),
-                                        times_derivative{dx.delta, dx.derivative});
+        multiply<Precision, layout::nn, dx_product>(on, delta, w.matrix(Out, in),
+                                                    times_derivative{dx.delta, dx.derivative});
       }
     }
 
@@ -95,6 +95,10 @@ struct dense {
    private:
     static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * in);
 
+    // What is known of the three products; the batch is not.
+    static constexpr gemm_shape z_product{any_extent, Out, in}, dx_product{any_extent, in, Out},
+        dw_product{Out, in, any_extent};
+
     template <class Precision, class BiasTerm, class Output>
     static void forward_with(context& on, const layer_parameters<Precision>& w,
                              matrix_view<const typename Precision::storage> x, BiasTerm bias,
@@ -102,11 +106,11 @@ struct dense {
       const auto weights = w.matrix(Out, in);
       if constexpr (!output_differentiable<Activation>) {
         if (out.z.data != nullptr) {
-          return multiply<Precision, layout::nt>(on, x, weights,
-                                                 bias_activation_keep{out.a, bias, Activation{}, out.z});
+          return multiply<Precision, layout::nt, z_product>(
+              on, x, weights, bias_activation_keep{out.a, bias, Activation{}, out.z});
         }
       }
-      multiply<Precision, layout::nt>(on, x, weights, bias_activation{out.a, bias, Activation{}});
+      multiply<Precision, layout::nt, z_product>(on, x, weights, bias_activation{out.a, bias, Activation{}});
     }
   };
 };

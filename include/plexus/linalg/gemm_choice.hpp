@@ -3,23 +3,13 @@
 #pragma once
 
 #include <plexus/core/context.hpp>
-#include <plexus/kernels/gemm.hpp>
+#include <plexus/kernels/gemm_shape.hpp>
 
 #include <algorithm>
-#include <compare>
+#include <limits>
 #include <string>
 
 namespace plexus::inline PLEXUS_ABI {
-
-struct gemm_shape {
-  int m, n, k;
-
-  double multiplications() const {
-    return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  }
-  friend bool operator==(const gemm_shape&, const gemm_shape&) = default;
-  friend auto operator<=>(const gemm_shape&, const gemm_shape&) = default;
-};
 
 enum class gemm_tile { wide, large, medium, small, tall, flat };
 
@@ -95,19 +85,34 @@ inline float gemm_cost(const gemm_tile_row& row, int slices, const gemm_shape& s
              multiprocessors;
 }
 
+// Whether the rows and the columns of a tile's block are more than half in use, or are as few as they can be.
+// Of a tile that is worthwhile for known sizes, this says the same of every product that has them or less.
+template <std::size_t Rows>
+constexpr bool is_worthwhile(const gemm_tile_row (&tiles)[Rows], gemm_tile tile, const gemm_shape& shape) {
+  int smallest_m = std::numeric_limits<int>::max(), smallest_n = smallest_m, block_m = 0, block_n = 0;
+  for (const gemm_tile_row& row : tiles) {
+    smallest_m = std::min(smallest_m, row.block_m);
+    smallest_n = std::min(smallest_n, row.block_n);
+    if (row.tile == tile) block_m = row.block_m, block_n = row.block_n;
+  }
+  return (block_m == smallest_m || block_m / 2 < shape.m) && (block_n == smallest_n || block_n / 2 < shape.n);
+}
+
+// No slice of k is shorter.
+inline constexpr int shortest_gemm_slice = 64;
+
 // visit(row, slices) for every tile and number of slices that a product may be computed with, with at most
 // `parts` elements of memory for slices.
 template <std::size_t Rows, class Visit>
 void for_each_gemm_tiling(const gemm_tile_row (&tiles)[Rows], const gemm_shape& shape, std::size_t parts,
                           const Visit& visit) {
-  constexpr int shortest_slice = 64, most_slices = 64;
-  constexpr int most_blocks_n = 65535;  // CUDA's limit, the columns being a grid's second dimension
+  constexpr int most_slices = 64;
   const std::size_t elements = static_cast<std::size_t>(shape.m) * static_cast<std::size_t>(shape.n);
   for (const gemm_tile_row& row : tiles) {
-    if (divide_up(shape.n, row.block_n) > most_blocks_n) continue;
+    if (!is_worthwhile(tiles, row.tile, shape)) continue;
     for (int slices = 1; slices <= most_slices; slices *= 2) {
       if (slices > 1 &&
-          (shape.k / slices < shortest_slice || elements > parts / static_cast<std::size_t>(slices)))
+          (shape.k / slices < shortest_gemm_slice || elements > parts / static_cast<std::size_t>(slices)))
         break;
       visit(row, slices);
     }

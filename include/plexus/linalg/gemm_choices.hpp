@@ -40,10 +40,17 @@ inline std::string to_string(const gemm_product& product) {
          std::to_string(n) + " × " + std::to_string(k);
 }
 
+// Of more multiplications a loop for each element is no candidate.
+inline constexpr double most_by_loops = 1 << 15;
+constexpr bool may_be_by_loops(const gemm_shape& known) {
+  const gemm_shape least{at_least(known.m), at_least(known.n), at_least(known.k)};
+  return least.multiplications() <= most_by_loops;
+}
+
 // The ways in which this program can compute a product, that of the table first. On a CPU one kernel is
 // compiled for all tiles, and beside a BLAS only small products are worth its trying.
 inline std::vector<gemm_choice> gemm_candidates(const gemm_product& product) {
-  constexpr double most_by_loops = 1 << 15, most_by_fibers = 1 << 22;
+  constexpr double most_by_fibers = 1 << 22;
   const double multiplications = product.shape.multiplications();
   std::vector<gemm_choice> all;
   const auto add_tiles = [&](const auto& tiles) {

@@ -24,19 +24,19 @@ void pass_epilogue_after(context& context, const Epilogue& epilogue, const Produ
   }
 }
 
-template <layout L, class T, class Epilogue>
+template <layout L, gemm_shape Known, class T, class Epilogue>
 void launch_tensor_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<const T> a,
                         matrix_view<const T> b, const Epilogue& epilogue) {
   using namespace kernels;
-  if (choice.tile == gemm_tile::large) {
-    launch_tensor_gemm<L, large_tensor_tile>(stream, a, b, epilogue, choice.slices);
-  } else {
-    launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue, choice.slices);
+  if constexpr (is_worthwhile(tensor_gemm_tiles, gemm_tile::large, at_most(Known))) {
+    if (choice.tile == gemm_tile::large)
+      return launch_tensor_gemm<L, large_tensor_tile>(stream, a, b, epilogue, choice.slices);
   }
+  launch_tensor_gemm<L, small_tensor_tile>(stream, a, b, epilogue, choice.slices);
 }
 
 // A product on tensor cores, or by the vendor.
-template <layout L, class T, class Epilogue>
+template <layout L, gemm_shape Known, class T, class Epilogue>
 void tensor_product(context& context, const gemm_shape& shape, matrix_view<const T> a, matrix_view<const T> b,
                     const Epilogue& epilogue, const gemm_choice& by) {
   const cudaStream_t stream = context.stream();
@@ -51,8 +51,10 @@ void tensor_product(context& context, const gemm_shape& shape, matrix_view<const
     const gemm_choice choice = by.way == gemm_way::tile ? by
                                                         : choose_gemm(tensor_gemm_tiles, shape,
                                                                       context.device(), context.parts().size);
-    kernels::in_slices(context, choice.slices, shape.m, shape.n, epilogue,
-                       [&](const auto& into) { launch_tensor_gemm<L>(stream, choice, a, b, into); });
+    constexpr bool may_slice = at_most(Known.k) >= 2 * shortest_gemm_slice;
+    kernels::in_slices<may_slice>(context, choice.slices, shape.m, shape.n, epilogue, [&](const auto& into) {
+      launch_tensor_gemm<L, Known>(stream, choice, a, b, into);
+    });
   }
 }
 
@@ -64,34 +66,33 @@ template <>
 inline constexpr element_type tensor_type<__nv_bfloat16> = element_type::bf16;
 
 // gemm() on tensor cores.
-template <layout L, class T, class Epilogue>
+template <layout L, gemm_shape Known, class T, class Epilogue>
 void tensor_gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, const Epilogue& epilogue) {
-  const gemm_shape shape = checked_shape(L, shape_of(a), shape_of(b), shape_of(epilogue.c));
+  const gemm_shape shape = checked_shape(L, Known, shape_of(a), shape_of(b), shape_of(epilogue.c));
   if (shape.m == 0 || shape.n == 0) return;
   run_by_choice(context, {L, tensor_type<T>, shape}, [&](const gemm_choice& by) {
-    if (by.way == gemm_way::loops) {
-      kernels::direct_product<L>(context.stream(), a, b, epilogue);
-    } else {
-      tensor_product<L>(context, shape, a, b, epilogue, by);
+    if constexpr (may_be_by_loops(Known)) {
+      if (by.way == gemm_way::loops) return kernels::direct_product<L>(context.stream(), a, b, epilogue);
     }
+    tensor_product<L, Known>(context, shape, a, b, epilogue, by);
   });
 }
 
 // gemm() of matrices whose elements have 16 bits.
-template <layout L, sixteen_bit_float T, class Epilogue>
+template <layout L, gemm_shape Known = any_shape, sixteen_bit_float T, class Epilogue>
 void gemm(context& context, matrix_view<const T> a, matrix_view<const T> b, Epilogue epilogue) {
-  tensor_gemm<L>(context, a, b, epilogue);
+  tensor_gemm<L, Known>(context, a, b, epilogue);
 }
 
 // A product in the precision of a network, whose operands' elements are Precision::storage. Of a single row
 // TF32 makes nothing quicker.
-template <class Precision, layout L, class Epilogue>
+template <class Precision, layout L, gemm_shape Known, class Epilogue>
 void multiply(context& context, matrix_view<const typename Precision::storage> a,
               matrix_view<const typename Precision::storage> b, const Epilogue& epilogue) {
   if constexpr (std::is_same_v<Precision, tf32> && !platform::on_cpu) {
-    if (epilogue.c.rows > 1) return tensor_gemm<L>(context, a, b, epilogue);
+    if (epilogue.c.rows > 1) return tensor_gemm<L, Known>(context, a, b, epilogue);
   }
-  gemm<L>(context, a, b, epilogue);
+  gemm<L, Known>(context, a, b, epilogue);
 }
 
 }  // namespace plexus::inline PLEXUS_ABI
