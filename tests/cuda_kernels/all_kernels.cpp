@@ -77,6 +77,13 @@ int main() {
   train(px::network<px::input<3>, px::dense<3, px::softplus, px::no_bias>,
                     px::dense<2, px::softplus, px::no_bias>>{},
         px::quadratic{}, px::sgd{});
+  // Both again, in layers so wide and so deep that they may take any tile, slices, and a block for a long
+  // row.
+  train(px::network<px::input<8192>, px::dense<300, px::sigmoid>, px::dense<300>>{},
+        px::softmax_cross_entropy{}, px::sgd{.momentum = 0.9f});
+  train(px::network<px::input<8192>, px::dense<300, px::softplus, px::no_bias>,
+                    px::dense<300, px::softplus, px::no_bias>>{},
+        px::quadratic{}, px::sgd{});
   // In 16 bits, with and without a loss scale, and with the input's gradient.
   px::network<px::mixed<px::fp16>, px::input<128>, px::dense<128, px::softplus>, px::dense<17>> in_fp16;
   train(in_fp16, px::quadratic{}, px::sgd{.momentum = 0.9f});

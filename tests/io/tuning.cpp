@@ -152,10 +152,10 @@ TEST_CASE("bad input: tuning files", "[bad_input]") {
           {"an unknown tile", load, reading, "product 1 names the unknown kernel \"1024 x 1024\"",
            "tune with this version of plexus", file_with("\"native\"", "\"1024 x 1024\"")},
           {"more slices than there is memory for", load, reading,
-           "product 1, nt fp32 8 × 10 × 300, goes by 64 x 64 in 1073741824 slices of k, which is no way of "
+           "product 1, nt fp32 8 × 10 × 300, goes by 32 x 32 in 1073741824 slices of k, which is no way of "
            "this program",
            "tune with this program",
-           file_with("\"native\",\"slices\":1", "\"64 x 64\",\"slices\":1073741824")},
+           file_with("\"native\",\"slices\":1", "\"32 x 32\",\"slices\":1073741824")},
           {"loops over a large product", load, reading,
            "product 2, tn bf16 20 × 3 × 1073741824, goes by loops, which is no way of this program",
            "tune with this program", file_with("\"k\":400", "\"k\":1073741824")},

@@ -257,7 +257,7 @@ void require_known_layer(generator& random) {
   constexpr int any = plexus::any_extent;
   constexpr plexus::gemm_shape z{any, Out, In}, dx{any, In, Out}, dw{Out, In, any};
   plexus::context context;
-  for (const int batch : {1, 2, 20, 65, 200}) {
+  for (const int batch : {0, 1, 2, 20, 65, 200}) {
     for (const placement where : {placement{}, placement{1, 1}}) {
       require_same_as_unknown<layout::nt, z>(context, random, {batch, Out, In}, where);
       require_same_as_unknown<layout::nn, dx>(context, random, {batch, In, Out}, where);
@@ -369,7 +369,10 @@ TEST_CASE("gemm: a single sample or a single output takes the vector kernels") {
   }
 }
 
-TEST_CASE("gemm: few rows or few columns take the skinny kernels") {
+TEST_CASE("gemm: few rows or few columns, which take the skinny kernels on a GPU") {
+  CHECK(kernels::is_skinny(16, 128));
+  CHECK(!kernels::is_skinny(17, 128));
+  CHECK(!kernels::is_skinny(16, 127));
   plexus::context context;
   generator random(14);
   for (const epilogue_kind kind : epilogue_kinds) {
@@ -411,6 +414,8 @@ TEST_CASE("gemm: sizes that are known when it is compiled compute the same bits"
   require_known_layer<200, 130>(random);
   require_known_layer<200, 10>(random);
   require_known_layer<10, 200>(random);
+  require_known_layer<200, 600>(random);  // sums down columns in slices
+  require_known_layer<8200, 3>(random);   // and along rows
 }
 
 TEST_CASE("gemm: shapes that do not fit are an error that names them") {
@@ -445,7 +450,11 @@ TEST_CASE("gemm: shapes that do not fit are an error that names them") {
     plexus::gemm<layout::nt, Known>(context, a.view(), fitting.view(), into);
   };
   CHECK_NOTHROW(multiply_known.template operator()<plexus::gemm_shape{3, 5, 4}>());
-  CHECK_THROWS_AS((multiply_known.template operator()<plexus::gemm_shape{2, any, any}>()), plexus::error);
+  CHECK(message([&] {
+          multiply_known.template operator()<plexus::gemm_shape{2, any, any}>();
+        }) ==
+        "multiplying matrices: the product is 3 x 5 x 4 and was compiled for 2 x any x any (m x n x k); give "
+        "matrices of these sizes, or leave the sizes open");
   CHECK_THROWS_AS((multiply_known.template operator()<plexus::gemm_shape{any, 4, any}>()), plexus::error);
   CHECK_THROWS_AS((multiply_known.template operator()<plexus::gemm_shape{any, any, 5}>()), plexus::error);
   context.synchronize();

@@ -59,7 +59,7 @@ struct outer_products {
 // Slices that give a device work where the rows are few and long.
 inline constexpr int shortest_gemv_slice = 4096;
 inline int gemv_slices(const context& context, int rows, int depth) {
-  return slices_to_fill(context, depth, rows, rows, 2, shortest_gemv_slice);
+  return slices_to_fill(context, depth, static_cast<std::size_t>(rows), rows, 2, shortest_gemv_slice);
 }
 
 template <int KnownDepth, int Vector, class Epilogue>

@@ -49,7 +49,8 @@ void combine_rows(cudaStream_t stream, matrix_view<T> x, const Weight& weight, c
 
 // Slices that give a device work where the columns are few and the rows many.
 inline int row_slices(const context& context, int rows, int cols) {
-  return slices_to_fill(context, rows, cols, divide_up(cols, 32), 2, shortest_row_slice);
+  return slices_to_fill(context, rows, static_cast<std::size_t>(cols), divide_up(cols, 32), 2,
+                        shortest_row_slice);
 }
 
 struct equal_weights {

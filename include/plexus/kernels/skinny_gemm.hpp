@@ -1,5 +1,5 @@
-// Skinny products: C has few rows, or few columns. A tile would idle; these read the long operand once, at the
-// pace of memory, and multiply it by a group of rows of the short one on its way.
+// Skinny products: C has few rows, or few columns. A tile would idle; these read the long operand once, at
+// the pace of memory, and multiply it by a group of rows of the short one on its way.
 #pragma once
 
 #include <plexus/core/group.hpp>
@@ -12,11 +12,11 @@ namespace plexus::inline PLEXUS_ABI::kernels {
 inline constexpr int skinny_group = 8;  // rows of the short operand
 
 // Whether that is the way of a product with `few` rows, or columns, where the long operand has rows of
-// `length`: with more of them a tile is more than half in use, and along shorter ones a warp is not.
+// `length`: with more of them a tile of 32 is more than half in use, and along shorter ones a warp is not.
 constexpr bool is_skinny(int few, int length) { return few <= 2 * skinny_group && length >= 128; }
 
-// What a block has to do, by its number: the groups of the short operand are neighbours, so that the second
-// one finds the long operand in a cache.
+// What a warp or a block has to do, by its number: the groups of the short operand are neighbours, so that
+// the second one finds the long operand in a cache.
 struct skinny_place {
   int first;  // row of the short operand
   int part;   // of the long operand
@@ -31,7 +31,8 @@ __device__ inline int row_in_group(int first, int row, int rows) {
   return first + row < rows ? first + row : rows - 1;
 }
 
-inline constexpr int skinny_rows_per_warp = 2;  // of the long operand: they share what is read of the short one
+inline constexpr int skinny_rows_per_warp =
+    2;  // of the long operand: they share what is read of the short one
 
 // C(i, j) = Σₖ x(i, k)·w(j, k), x being short, and both contiguous along k. A warp computes two columns of C
 // for a group of rows.
@@ -40,8 +41,8 @@ __global__ void __launch_bounds__(256)
     skinny_by_rows_kernel(matrix_view<const float> x, matrix_view<const float> w, Epilogue epilogue) {
   constexpr int warps = 8;
   const int lane = warp_group::rank();
-  const auto [first, pair] = skinny_place_of(
-      static_cast<int>(blockIdx.x) * warps + static_cast<int>(threadIdx.x) / 32, x.rows);
+  const auto [first, pair] =
+      skinny_place_of(static_cast<int>(blockIdx.x) * warps + static_cast<int>(threadIdx.x) / 32, x.rows);
   const int first_col = pair * skinny_rows_per_warp;
   if (first_col >= w.rows) return;
 
@@ -81,12 +82,13 @@ void skinny_by_rows(cudaStream_t stream, matrix_view<const float> x, matrix_view
   const launch_shape shape{dim3(static_cast<unsigned>(divide_up(warps, 8))), dim3(256)};
   const bool by_packets = in_packets<4>(x) && in_packets<4>(w);
   launch("launching a skinny product", stream, shape,
-         by_packets ? skinny_by_rows_kernel<4, Epilogue> : skinny_by_rows_kernel<1, Epilogue>, x, w, epilogue);
+         by_packets ? skinny_by_rows_kernel<4, Epilogue> : skinny_by_rows_kernel<1, Epilogue>, x, w,
+         epilogue);
 }
 
-// C(i, j) = Σₖ x(i, k)·w(k, j), x being short, and w contiguous along j. A block computes 32·Vector columns of
-// C for a group of rows. Warp w takes the depths w, w + 8, …; the warps' sums are added in their order. Block
-// (i, s) is that of slice s, whose results the epilogue gets as (s·m + i, j).
+// C(i, j) = Σₖ x(i, k)·w(k, j), x being short, and w contiguous along j. A block computes 32·Vector columns
+// of C for a group of rows. Warp w takes the depths w, w + 8, …; the warps' sums are added in their order.
+// Block (i, s) is that of slice s, whose results the epilogue gets as (s·m + i, j).
 template <bool DepthIsContiguous, int Vector, class Epilogue>
 __global__ void __launch_bounds__(256)
     skinny_by_columns_kernel(matrix_view<const float> x, matrix_view<const float> w, int slice_depth,
@@ -134,7 +136,8 @@ __global__ void __launch_bounds__(256)
 
 inline int skinny_slices(const context& context, int rows, int cols, int depth) {
   const int blocks = divide_up(cols, 128) * divide_up(rows, skinny_group);
-  return slices_to_fill(context, depth, rows * cols, blocks, 2, shortest_row_slice);
+  return slices_to_fill(context, depth, static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols),
+                        blocks, 2, shortest_row_slice);
 }
 
 // C(m,n) = X·W(k,n), m being small. X is (m,k) where its depth is contiguous, else (k,m). With more slices

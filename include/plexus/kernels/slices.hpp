@@ -56,11 +56,11 @@ void sum_slices(cudaStream_t stream, const float* parts, int slices, int rows, i
 
 // As many slices of `length` as give every multiprocessor `blocks_each` blocks, where one slice has `blocks`
 // and `elements` results; but no slice shorter than `shortest`. To a CPU they are of no use.
-inline int slices_to_fill(const context& context, int length, int elements, int blocks, int blocks_each,
-                          int shortest) {
+inline int slices_to_fill(const context& context, int length, std::size_t elements, int blocks,
+                          int blocks_each, int shortest) {
   if (platform::on_cpu || elements == 0) return 1;
   const int wanted = context.device().multiprocessors * blocks_each / blocks;
-  const int held = static_cast<int>(context.parts().size) / elements;
+  const int held = static_cast<int>(context.parts().size / elements);
   return std::max(1, std::min({wanted, held, length / shortest}));
 }
 

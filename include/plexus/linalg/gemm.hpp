@@ -33,6 +33,16 @@ matrix_shape shape_of(matrix_view<T> x) {
                                 : "give A (k, m), B (k, n) and C (m, n)");
 }
 
+[[noreturn]] inline void throw_unknown_shape(const gemm_shape& known, const gemm_shape& shape) {
+  const auto text = [](const gemm_shape& x) {
+    const auto extent = [](int size) { return size == any_extent ? "any" : std::to_string(size); };
+    return extent(x.m) + " x " + extent(x.n) + " x " + extent(x.k);
+  };
+  throw error("multiplying matrices",
+              "the product is " + text(shape) + " and was compiled for " + text(known) + " (m x n x k)",
+              "give matrices of these sizes, or leave the sizes open");
+}
+
 // The sizes of a product; throws plexus::error naming all shapes when they do not fit together, or are not
 // the known ones.
 inline gemm_shape checked_shape(layout l, const gemm_shape& known, matrix_shape a, matrix_shape b,
@@ -40,9 +50,9 @@ inline gemm_shape checked_shape(layout l, const gemm_shape& known, matrix_shape 
   const gemm_shape shape{l == layout::tn ? a.cols : a.rows, l == layout::nt ? b.rows : b.cols,
                          l == layout::tn ? a.rows : a.cols};
   const int depth_of_b = l == layout::nt ? b.cols : b.rows;
-  const bool is_known = may_be(known.m, shape.m) && may_be(known.n, shape.n) && may_be(known.k, shape.k);
-  if (shape.k != depth_of_b || shape.m != c.rows || shape.n != c.cols || !is_known)
-    throw_gemm_mismatch(l, a, b, c);
+  if (shape.k != depth_of_b || shape.m != c.rows || shape.n != c.cols) throw_gemm_mismatch(l, a, b, c);
+  if (!may_be(known.m, shape.m) || !may_be(known.n, shape.n) || !may_be(known.k, shape.k))
+    throw_unknown_shape(known, shape);
   return shape;
 }
 
@@ -50,9 +60,12 @@ inline gemm_shape checked_shape(layout l, const gemm_shape& known, matrix_shape 
 template <layout L, gemm_shape Known, class Epilogue>
 void launch_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<const float> a,
                  matrix_view<const float> b, const Epilogue& epilogue) {
+  bool launched = false;
   const auto launch_if_chosen = [&]<gemm_tile Name, class Tile>() {
     if constexpr (is_worthwhile(gemm_tiles, Name, at_most(Known))) {
-      if (choice.tile == Name) kernels::launch_gemm<L, Tile>(stream, a, b, epilogue, choice.slices);
+      if (choice.tile != Name) return;
+      kernels::launch_gemm<L, Tile>(stream, a, b, epilogue, choice.slices);
+      launched = true;
     }
   };
   launch_if_chosen.template operator()<gemm_tile::wide, kernels::wide_gemm_tile>();
@@ -61,6 +74,9 @@ void launch_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<con
   launch_if_chosen.template operator()<gemm_tile::small, kernels::small_gemm_tile>();
   launch_if_chosen.template operator()<gemm_tile::tall, kernels::tall_gemm_tile>();
   launch_if_chosen.template operator()<gemm_tile::flat, kernels::flat_gemm_tile>();
+  require(launched, "launching a GEMM",
+          "the chosen tile is none of those that were compiled for such a product",
+          "choose one of gemm_candidates()");
 }
 
 template <layout L, gemm_shape Known, class Epilogue>
@@ -77,7 +93,7 @@ template <int KnownDepth, class Epilogue>
 void sliced_gemv(const context& context, matrix_view<const float> x, matrix_view<const float> w,
                  const Epilogue& epilogue) {
   constexpr bool may_slice = at_most(KnownDepth) >= 2 * kernels::shortest_gemv_slice;
-  const int slices = kernels::gemv_slices(context, w.rows, w.cols);
+  const int slices = may_slice ? kernels::gemv_slices(context, w.rows, w.cols) : 1;
   kernels::in_slices<may_slice>(context, slices, 1, w.rows, epilogue, [&](const auto& into) {
     kernels::gemv<KnownDepth>(context.stream(), x, w, into, slices);
   });
@@ -89,24 +105,30 @@ void sliced_skinny_gemm(const context& context, matrix_view<const float> x, matr
                         const Epilogue& epilogue) {
   constexpr bool may_slice = at_most(KnownDepth) >= 2 * kernels::shortest_row_slice;
   const int rows = DepthIsContiguous ? x.rows : x.cols;
-  const int slices = kernels::skinny_slices(context, rows, w.cols, w.rows);
+  const int slices = may_slice ? kernels::skinny_slices(context, rows, w.cols, w.rows) : 1;
   kernels::in_slices<may_slice>(context, slices, rows, w.cols, epilogue, [&](const auto& into) {
     kernels::skinny_by_columns<DepthIsContiguous>(context.stream(), x, w, into, slices);
   });
 }
 
-// Computes a product of few rows or few columns, and says whether it is one. (A·B of few columns is left to
-// the tiles: along k, in which A is contiguous, B is not.)
+// Computes a product of few rows or few columns, and says whether it is one. Left to the tiles are A·B of few
+// columns (along k, in which A is contiguous, B is not) and A·Bᵀ whose few sums are so long that they are to
+// be cut into slices.
 template <layout L, gemm_shape Known, class Epilogue>
 bool skinny_gemm(const context& context, const gemm_shape& shape, matrix_view<const float> a,
                  matrix_view<const float> b, const Epilogue& epilogue) {
   using kernels::is_skinny;
   const kernels::transposed_epilogue<Epilogue> transposed{epilogue};
+  const auto is_one_pass = [&](int long_rows) {
+    return kernels::gemv_slices(context, long_rows, shape.k) == 1;
+  };
   if constexpr (L == layout::nt && is_skinny(at_least(Known.m), at_most(Known.k))) {
-    if (is_skinny(shape.m, shape.k)) return kernels::skinny_by_rows(context.stream(), a, b, epilogue), true;
+    if (is_skinny(shape.m, shape.k) && is_one_pass(shape.n))
+      return kernels::skinny_by_rows(context.stream(), a, b, epilogue), true;
   }
   if constexpr (L == layout::nt && is_skinny(at_least(Known.n), at_most(Known.k))) {
-    if (is_skinny(shape.n, shape.k)) return kernels::skinny_by_rows(context.stream(), b, a, transposed), true;
+    if (is_skinny(shape.n, shape.k) && is_one_pass(shape.m))
+      return kernels::skinny_by_rows(context.stream(), b, a, transposed), true;
   }
   if constexpr (L != layout::nt && is_skinny(at_least(Known.m), at_most(Known.n))) {
     if (is_skinny(shape.m, shape.n))
@@ -134,7 +156,7 @@ void native_gemm(const context& context, const gemm_shape& shape, matrix_view<co
   if constexpr (L != layout::nt && may_be(Known.m, 1)) {
     if (shape.m == 1) {
       constexpr bool may_slice = at_most(Known.k) >= 2 * kernels::shortest_row_slice;
-      const int slices = kernels::row_slices(context, shape.k, shape.n);
+      const int slices = may_slice ? kernels::row_slices(context, shape.k, shape.n) : 1;
       return kernels::in_slices<may_slice>(context, slices, 1, shape.n, epilogue, [&](const auto& into) {
         kernels::combine_rows(context.stream(), b, kernels::as_vector(a), into, slices);
       });

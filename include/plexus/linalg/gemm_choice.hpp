@@ -86,7 +86,7 @@ inline float gemm_cost(const gemm_tile_row& row, int slices, const gemm_shape& s
 }
 
 // Whether the rows and the columns of a tile's block are more than half in use, or are as few as they can be.
-// Of a tile that is worthwhile for known sizes, this says the same of every product that has them or less.
+// A tile that is not worthwhile for some sizes is not for smaller ones.
 template <std::size_t Rows>
 constexpr bool is_worthwhile(const gemm_tile_row (&tiles)[Rows], gemm_tile tile, const gemm_shape& shape) {
   int smallest_m = std::numeric_limits<int>::max(), smallest_n = smallest_m, block_m = 0, block_n = 0;
