@@ -3,6 +3,7 @@
 #pragma once
 
 #include <plexus/core/context.hpp>
+#include <plexus/core/launch.hpp>
 #include <plexus/kernels/gemm_shape.hpp>
 
 #include <algorithm>
