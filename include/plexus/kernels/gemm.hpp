@@ -368,19 +368,18 @@ __device__ matrix_view<const float> part_of(const matrix_view<const float>& x, s
   return {x.row(depths.begin), count, x.cols, x.ld};
 }
 
-// Block (i, s) computes tile i of the product of slice s, the tiles being counted down the columns of C. The
-// slices' results follow each other: of slice s, the epilogue gets element (i, j) as (s·m + i, j).
+// Block (i, j, s) computes tile (i, j) of the product of slice s. The slices' results follow each other: of
+// slice s, the epilogue gets element (i, j) as (s·m + i, j).
 template <layout L, class Tile, class Epilogue>
 __global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::resident_blocks)
     gemm_kernel(matrix_view<const float> a, matrix_view<const float> b, int slice_depth, Epilogue epilogue) {
   const int m = L == layout::tn ? a.cols : a.rows;
   const int n = L == layout::nt ? b.rows : b.cols;
   const int k = L == layout::tn ? a.rows : a.cols;
-  const int slice = static_cast<int>(blockIdx.y);
+  const int slice = static_cast<int>(blockIdx.z);
   const slice_range depths = slice_of(k, slice, slice_depth);
-  const int blocks_m = divide_up(m, Tile::block_m);
-  const int first_row = static_cast<int>(blockIdx.x) % blocks_m * Tile::block_m;
-  const int first_col = static_cast<int>(blockIdx.x) / blocks_m * Tile::block_n;
+  const int first_row = static_cast<int>(blockIdx.x) * Tile::block_m;
+  const int first_col = static_cast<int>(blockIdx.y) * Tile::block_n;
 
   using operands = gemm_operands<L, Tile>;
   gemm_accumulators<Tile> sums;
@@ -397,10 +396,9 @@ void launch_gemm(cudaStream_t stream, matrix_view<const float> a, matrix_view<co
   const int m = L == layout::tn ? a.cols : a.rows;
   const int n = L == layout::nt ? b.rows : b.cols;
   const int k = L == layout::tn ? a.rows : a.cols;
-  const auto blocks =
-      static_cast<unsigned>(divide_up(m, Tile::block_m)) * static_cast<unsigned>(divide_up(n, Tile::block_n));
-  const launch_shape shape{dim3(blocks, static_cast<unsigned>(slices)),
-                           dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))};
+  const dim3 blocks(static_cast<unsigned>(divide_up(m, Tile::block_m)),
+                    static_cast<unsigned>(divide_up(n, Tile::block_n)), static_cast<unsigned>(slices));
+  const launch_shape shape{blocks, dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))};
   launch("launching a GEMM", stream, shape, gemm_kernel<L, Tile, Epilogue>, a, b, slice_length(k, slices),
          epilogue);
 }

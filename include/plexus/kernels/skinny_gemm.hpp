@@ -90,7 +90,7 @@ void skinny_by_rows(cudaStream_t stream, matrix_view<const float> x, matrix_view
 // of C for a group of rows. Warp w takes the depths w, w + 8, …; the warps' sums are added in their order.
 // Block (i, s) is that of slice s, whose results the epilogue gets as (s·m + i, j).
 template <bool DepthIsContiguous, int Vector, class Epilogue>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 2)
     skinny_by_columns_kernel(matrix_view<const float> x, matrix_view<const float> w, int slice_depth,
                              Epilogue epilogue) {
   constexpr int warps = 8, cols = 32 * Vector;

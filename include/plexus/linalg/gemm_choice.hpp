@@ -108,9 +108,10 @@ template <std::size_t Rows, class Visit>
 void for_each_gemm_tiling(const gemm_tile_row (&tiles)[Rows], const gemm_shape& shape, std::size_t parts,
                           const Visit& visit) {
   constexpr int most_slices = 64;
+  constexpr int most_blocks_n = 65535;  // CUDA's limit, the columns being a grid's second dimension
   const std::size_t elements = static_cast<std::size_t>(shape.m) * static_cast<std::size_t>(shape.n);
   for (const gemm_tile_row& row : tiles) {
-    if (!is_worthwhile(tiles, row.tile, shape)) continue;
+    if (!is_worthwhile(tiles, row.tile, shape) || divide_up(shape.n, row.block_n) > most_blocks_n) continue;
     for (int slices = 1; slices <= most_slices; slices *= 2) {
       if (slices > 1 &&
           (shape.k / slices < shortest_gemm_slice || elements > parts / static_cast<std::size_t>(slices)))
