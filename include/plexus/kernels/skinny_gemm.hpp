@@ -1,5 +1,5 @@
-// Skinny products: C has few rows, or few columns. A tile would idle; these read the long operand once, at
-// the pace of memory, and multiply it by a group of rows of the short one on its way.
+// Skinny products: C has few rows, or few columns. A tile would idle; these read the long operand at
+// the pace of memory, once for each group of rows of the short one, which it is multiplied by on its way.
 #pragma once
 
 #include <plexus/core/group.hpp>
@@ -31,8 +31,8 @@ __device__ inline int row_in_group(int first, int row, int rows) {
   return first + row < rows ? first + row : rows - 1;
 }
 
-inline constexpr int skinny_rows_per_warp =
-    2;  // of the long operand: they share what is read of the short one
+// Rows of the long operand: they share what a warp reads of the short one.
+inline constexpr int skinny_rows_per_warp = 2;
 
 // C(i, j) = Σₖ x(i, k)·w(j, k), x being short, and both contiguous along k. A warp computes two columns of C
 // for a group of rows.
@@ -134,6 +134,7 @@ __global__ void __launch_bounds__(256, 2)
   }
 }
 
+// Slices that give a device work where the columns are few and the depth is long.
 inline int skinny_slices(const context& context, int rows, int cols, int depth) {
   const int blocks = divide_up(cols, 128) * divide_up(rows, skinny_group);
   return slices_to_fill(context, depth, static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols),
