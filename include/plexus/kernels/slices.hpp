@@ -5,6 +5,7 @@
 #include <plexus/core/context.hpp>
 #include <plexus/core/for_each.hpp>
 #include <plexus/kernels/epilogue.hpp>
+#include <plexus/kernels/gemm_shape.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -16,6 +17,9 @@ inline constexpr int slice_granularity = 16;
 
 // Sums down the columns of a matrix are not cut into slices of fewer rows.
 inline constexpr int shortest_row_slice = 256;
+
+// Whether a sum whose length may be known when this is compiled is ever cut into slices.
+constexpr bool may_be_sliced(int known_length, int shortest) { return at_most(known_length) / 2 >= shortest; }
 
 // The length of each of `slices` slices that cover `length`; the last ones may be shorter, or empty.
 inline int slice_length(int length, int slices) {

@@ -82,7 +82,7 @@ void launch_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<con
 template <layout L, gemm_shape Known, class Epilogue>
 void tiled_gemm(const context& context, const gemm_choice& choice, const gemm_shape& shape,
                 matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {
-  constexpr bool may_slice = at_most(Known.k) >= 2 * shortest_gemm_slice;
+  constexpr bool may_slice = kernels::may_be_sliced(Known.k, shortest_gemm_slice);
   kernels::in_slices<may_slice>(context, choice.slices, shape.m, shape.n, epilogue, [&](const auto& into) {
     launch_gemm<L, Known>(context.stream(), choice, a, b, into);
   });
@@ -92,7 +92,7 @@ void tiled_gemm(const context& context, const gemm_choice& choice, const gemm_sh
 template <int KnownDepth, class Epilogue>
 void sliced_gemv(const context& context, matrix_view<const float> x, matrix_view<const float> w,
                  const Epilogue& epilogue) {
-  constexpr bool may_slice = at_most(KnownDepth) >= 2 * kernels::shortest_gemv_slice;
+  constexpr bool may_slice = kernels::may_be_sliced(KnownDepth, kernels::shortest_gemv_slice);
   const int slices = may_slice ? kernels::gemv_slices(context, w.rows, w.cols) : 1;
   kernels::in_slices<may_slice>(context, slices, 1, w.rows, epilogue, [&](const auto& into) {
     kernels::gemv<KnownDepth>(context.stream(), x, w, into, slices);
@@ -103,7 +103,7 @@ void sliced_gemv(const context& context, matrix_view<const float> x, matrix_view
 template <bool DepthIsContiguous, int KnownDepth, class Epilogue>
 void sliced_skinny_gemm(const context& context, matrix_view<const float> x, matrix_view<const float> w,
                         const Epilogue& epilogue) {
-  constexpr bool may_slice = at_most(KnownDepth) >= 2 * kernels::shortest_row_slice;
+  constexpr bool may_slice = kernels::may_be_sliced(KnownDepth, kernels::shortest_row_slice);
   const int rows = DepthIsContiguous ? x.rows : x.cols;
   const int slices = may_slice ? kernels::skinny_slices(context, rows, w.cols, w.rows) : 1;
   kernels::in_slices<may_slice>(context, slices, rows, w.cols, epilogue, [&](const auto& into) {
@@ -155,7 +155,7 @@ void native_gemm(const context& context, const gemm_shape& shape, matrix_view<co
   }
   if constexpr (L != layout::nt && may_be(Known.m, 1)) {
     if (shape.m == 1) {
-      constexpr bool may_slice = at_most(Known.k) >= 2 * kernels::shortest_row_slice;
+      constexpr bool may_slice = kernels::may_be_sliced(Known.k, kernels::shortest_row_slice);
       const int slices = may_slice ? kernels::row_slices(context, shape.k, shape.n) : 1;
       return kernels::in_slices<may_slice>(context, slices, 1, shape.n, epilogue, [&](const auto& into) {
         kernels::combine_rows(context.stream(), b, kernels::as_vector(a), into, slices);

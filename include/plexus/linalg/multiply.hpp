@@ -51,7 +51,7 @@ void tensor_product(context& context, const gemm_shape& shape, matrix_view<const
     const gemm_choice choice = by.way == gemm_way::tile ? by
                                                         : choose_gemm(tensor_gemm_tiles, shape,
                                                                       context.device(), context.parts().size);
-    constexpr bool may_slice = at_most(Known.k) >= 2 * shortest_gemm_slice;
+    constexpr bool may_slice = kernels::may_be_sliced(Known.k, shortest_gemm_slice);
     kernels::in_slices<may_slice>(context, choice.slices, shape.m, shape.n, epilogue, [&](const auto& into) {
       launch_tensor_gemm<L, Known>(stream, choice, a, b, into);
     });
