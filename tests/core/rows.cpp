@@ -43,6 +43,19 @@ struct row_statistics {
   }
 };
 
+// sums[lane], of values (32, Count): row l holds lane l's.
+template <int Count>
+struct sum_each_value {
+  const float* values;
+  float* sums;
+
+  __device__ void operator()(warp_group group, int) const {
+    float own[Count];
+    for (int i = 0; i < Count; ++i) own[i] = values[group.rank() * Count + i];
+    sums[group.rank()] = group.sum_each(own);
+  }
+};
+
 std::vector<float> random_values(std::size_t size) {
   std::vector<float> values(size);
   for (std::size_t i = 0; i < size; ++i) values[i] = 2 * random_stream{11, 0}.uniform(i) - 1;
@@ -74,6 +87,23 @@ void check_statistics(int rows, int cols, const Run& run) {
   }
 }
 
+template <int Count>
+void check_sum_each() {
+  CAPTURE(Count);
+  const stream on;
+  std::vector<float> values(32 * Count), expected(32);  // integers, whose sums are exact
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(i * i % 97);
+    for (std::size_t lane = 0; lane < 32; ++lane) {
+      if (lane * Count / 32 == i % Count) expected[lane] += values[i];
+    }
+  }
+  const buffer<float> from = to_device(on.get(), values), sums(32);
+  launch("sums on a warp", on.get(), {dim3(1), dim3(32)}, for_each_row_kernel<sum_each_value<Count>>, 1,
+         sum_each_value<Count>{from.data(), sums.data()});
+  CHECK(to_host(on.get(), sums.view()) == expected);
+}
+
 }  // namespace
 
 TEST_CASE("for_each visits every index once", "[core][for_each]") {
@@ -98,6 +128,14 @@ TEST_CASE("Row-wise functions give the same on a warp and on one thread", "[core
              for_each_row_kernel<decltype(function)>, count, function);
     });
   }
+}
+
+TEST_CASE("warp_group::sum_each hands every lane the sum of its value", "[core][for_each]") {
+  check_sum_each<1>();
+  check_sum_each<2>();
+  check_sum_each<8>();
+  check_sum_each<16>();
+  check_sum_each<32>();
 }
 
 TEST_CASE("Row sums are added to the totals in a fixed order", "[core][reduce]") {

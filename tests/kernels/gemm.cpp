@@ -238,6 +238,19 @@ void require_product(plexus::context& context, generator& random, layout l, path
   }
 }
 
+// Whether skinny_gemm() takes a product and, if so, computes it.
+template <layout L>
+void require_skinny(shape size, bool is_one) {
+  INFO("layout " << static_cast<int>(L) << ", m " << size.m << ", n " << size.n << ", k " << size.k);
+  plexus::context context;
+  generator random(15);
+  const product<L> p(random, size, {}, {});
+  device_matrix c(size.m, size.n, {});
+  REQUIRE(plexus::skinny_gemm<L, plexus::any_shape>(context, {size.m, size.n, size.k}, p.a.view(), p.b.view(),
+                                                    plexus::store{c.view()}) == is_one);
+  if (is_one) require_result(context, c, size.k, p);
+}
+
 // Sizes that are known when a product is compiled change nothing of what it computes.
 template <layout L, plexus::gemm_shape Known>
 void require_same_as_unknown(plexus::context& context, generator& random, shape size, placement where) {
@@ -370,9 +383,6 @@ TEST_CASE("gemm: a single sample or a single output takes the vector kernels") {
 }
 
 TEST_CASE("gemm: few rows or few columns, which take the skinny kernels on a GPU") {
-  CHECK(kernels::is_skinny(16, 128));
-  CHECK(!kernels::is_skinny(17, 128));
-  CHECK(!kernels::is_skinny(16, 127));
   plexus::context context;
   generator random(14);
   for (const epilogue_kind kind : epilogue_kinds) {
@@ -388,6 +398,21 @@ TEST_CASE("gemm: few rows or few columns, which take the skinny kernels on a GPU
       }
     }
   }
+}
+
+TEST_CASE("skinny_gemm: takes few rows or columns of long ones, and nothing else") {
+  require_skinny<layout::nt>({16, 40, 300}, true);
+  require_skinny<layout::nt>({40, 16, 128}, true);
+  require_skinny<layout::nt>({17, 40, 300}, false);
+  require_skinny<layout::nt>({40, 16, 127}, false);
+  require_skinny<layout::nt>({2, 3, 8200}, plexus::platform::on_cpu);  // a GPU cuts so long a sum into slices
+  require_skinny<layout::nn>({16, 128, 40}, true);
+  require_skinny<layout::nn>({17, 300, 40}, false);
+  require_skinny<layout::nn>({300, 16, 40}, false);
+  require_skinny<layout::tn>({9, 130, 600}, true);
+  require_skinny<layout::tn>({130, 9, 600}, true);
+  require_skinny<layout::tn>({17, 130, 600}, false);
+  require_skinny<layout::tn>({9, 127, 600}, false);
 }
 
 TEST_CASE("gemm: two runs give the same bits, and the tile does not change them") {
