@@ -2,6 +2,7 @@
 // architecture and reads what the assembler says of registers, spills and shared memory.
 #include <plexus/kernels/softmax.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
+#include <plexus/linalg/batched_gemm.hpp>
 #include <plexus/plexus.hpp>
 
 namespace px = plexus;
@@ -13,10 +14,18 @@ void train(Network&& net, const Loss& loss, const px::sgd& optimizer) {
   px::fit(net, data, loss, optimizer, {.validation = &data});
 }
 
+template <class T>
+void multiply_batch(px::context& on, px::matrix_view<const T> a, px::matrix_view<float> c) {
+  px::batched_gemm<px::layout::nt>(on, 2, a, a, px::store{c});
+  px::batched_gemm<px::layout::nn>(on, 2, a, a, px::store{c});
+  px::batched_gemm<px::layout::tn>(on, 2, a, a, px::store{c});
+}
+
 void multiply(px::context& on, px::matrix_view<const float> a, px::matrix_view<float> c) {
   px::gemm<px::layout::nt>(on, a, a, px::accumulate{c});
   px::gemm<px::layout::nn>(on, a, a, px::accumulate{c});
   px::gemm<px::layout::tn>(on, a, a, px::accumulate{c});
+  multiply_batch(on, a, c);
   px::softmax_rows(on, a, c);
 }
 
@@ -98,6 +107,8 @@ int main() {
   px::network<px::input<3>, px::dense<2>>{}.initialize({}, px::normal{});
   px::context on;
   multiply(on, {}, {});
+  multiply_batch<__half>(on, {}, {});
+  multiply_batch<__nv_bfloat16>(on, {}, {});
   multiply_on_tensor_cores<px::layout::nt, __half>(on, {}, {});
   multiply_on_tensor_cores<px::layout::nn, __half>(on, {}, {});
   multiply_on_tensor_cores<px::layout::tn, __half>(on, {}, {});

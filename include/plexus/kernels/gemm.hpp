@@ -368,25 +368,31 @@ __device__ matrix_view<const float> part_of(const matrix_view<const float>& x, s
   return {x.row(depths.begin), count, x.cols, x.ld};
 }
 
+// Computes the tile of a product that begins at (first_row, first_col); of element (i, j), the epilogue gets
+// (offset + i, j).
+template <layout L, class Tile, class Epilogue>
+__device__ void multiply_tile(const matrix_view<const float>& a, const matrix_view<const float>& b,
+                              int first_row, int first_col, int offset, const Epilogue& epilogue) {
+  const int m = L == layout::tn ? a.cols : a.rows;
+  const int n = L == layout::nt ? b.rows : b.cols;
+  const int k = L == layout::tn ? a.rows : a.cols;
+  using operands = gemm_operands<L, Tile>;
+  gemm_accumulators<Tile> sums;
+  multiply_operands(typename operands::a(a, first_row), typename operands::b(b, first_col), k, sums);
+  sums.finish(first_row, first_col, m, n, offset, epilogue);
+}
+
 // Block (i, j, s) computes tile (i, j) of the product of slice s. The slices' results follow each other: of
 // slice s, the epilogue gets element (i, j) as (s·m + i, j).
 template <layout L, class Tile, class Epilogue>
 __global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, Tile::resident_blocks)
     gemm_kernel(matrix_view<const float> a, matrix_view<const float> b, int slice_depth, Epilogue epilogue) {
-  const int m = L == layout::tn ? a.cols : a.rows;
-  const int n = L == layout::nt ? b.rows : b.cols;
-  const int k = L == layout::tn ? a.rows : a.cols;
   const int slice = static_cast<int>(blockIdx.z);
-  const slice_range depths = slice_of(k, slice, slice_depth);
-  const int first_row = static_cast<int>(blockIdx.x) * Tile::block_m;
-  const int first_col = static_cast<int>(blockIdx.y) * Tile::block_n;
-
-  using operands = gemm_operands<L, Tile>;
-  gemm_accumulators<Tile> sums;
-  multiply_operands(typename operands::a(part_of<L != layout::tn>(a, depths), first_row),
-                    typename operands::b(part_of<L == layout::nt>(b, depths), first_col),
-                    depths.end - depths.begin, sums);
-  sums.finish(first_row, first_col, m, n, slice * m, epilogue);
+  const slice_range depths = slice_of(L == layout::tn ? a.rows : a.cols, slice, slice_depth);
+  multiply_tile<L, Tile>(part_of<L != layout::tn>(a, depths), part_of<L == layout::nt>(b, depths),
+                         static_cast<int>(blockIdx.x) * Tile::block_m,
+                         static_cast<int>(blockIdx.y) * Tile::block_n,
+                         slice * (L == layout::tn ? a.cols : a.rows), epilogue);
 }
 
 // With more slices than one, the epilogue gets the results of all of them, (slices·m, n): see sum_slices().

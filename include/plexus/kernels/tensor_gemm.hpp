@@ -12,6 +12,7 @@
 #include <plexus/core/view.hpp>
 #include <plexus/kernels/gemm.hpp>
 #include <plexus/kernels/mma_instructions.hpp>
+#include <plexus/kernels/slices.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -446,47 +447,53 @@ __device__ void for_each_piece(LoaderA loader_a, LoaderB loader_b, Element* shar
   }
 }
 
-// Block (i, s) computes tile i of the product of slice s of the depths. The slices' results follow each
-// other: of slice s, the epilogue gets element (i, j) as (s·m + i, j).
+// Computes a tile of a product whose C is the rows [first, end) of the epilogue's. Tiles are counted row by
+// row.
 template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
-__global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resident_blocks)
-    tensor_gemm_kernel(typename LoaderA::source a, typename LoaderB::source b, int k, int slice_depth,
-                       Epilogue epilogue) {
+__device__ void multiply_tensor_tile(const typename LoaderA::source& a, const typename LoaderB::source& b,
+                                     int tile, slice_range depths, int first, int end,
+                                     const Epilogue& epilogue) {
   using at = tensor_arrangement<Tile>;
   using staged_a = typename LoaderA::staged;
   using staged_b = typename LoaderB::staged;
   auto* const shared = platform::dynamic_shared<unsigned char>();
   auto* const shared_a = reinterpret_cast<typename staged_a::element*>(shared);
 
-  const int m = epilogue.c.rows / static_cast<int>(gridDim.y);
-  const int slice = static_cast<int>(blockIdx.y);
-  const int first_depth = slice * slice_depth;
-  const int end_depth = k < first_depth + slice_depth ? k : first_depth + slice_depth;
   const int blocks_n = divide_up(epilogue.c.cols, Tile::block_n);
-  const int first_row = static_cast<int>(blockIdx.x) / blocks_n * Tile::block_m;
-  const int first_col = static_cast<int>(blockIdx.x) % blocks_n * Tile::block_n;
+  const int first_row = tile / blocks_n * Tile::block_m;
+  const int first_col = tile % blocks_n * Tile::block_n;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int warp_row = warp / at::warps_n * Tile::warp_m;
   const int warp_col = warp % at::warps_n * Tile::warp_n;
 
   tensor_sums<Tile, staged_a, staged_b> sums;
   const int part_a = staged_a::position_at(warp_row, 0), part_b = staged_b::position_at(warp_col, 0);
-  for_each_piece<Tile>(LoaderA(a, first_row, first_depth), LoaderB(b, first_col, first_depth), shared_a,
-                       first_depth, end_depth, [&](const auto* piece_a, const auto* piece_b) {
+  for_each_piece<Tile>(LoaderA(a, first_row, depths.begin), LoaderB(b, first_col, depths.begin), shared_a,
+                       depths.begin, depths.end, [&](const auto* piece_a, const auto* piece_b) {
                          sums.multiply_add(piece_a + part_a, piece_b + part_b);
                        });
 
   __syncthreads();  // the slabs lie where the pieces lay
   auto* const slabs = reinterpret_cast<float*>(shared) + warp * epilogue_slabs<Tile>::size;
-  finish<Tile>(sums, slabs, slice * m + first_row + warp_row, first_col + warp_col, (slice + 1) * m,
-               epilogue);
+  finish<Tile>(sums, slabs, first + first_row + warp_row, first_col + warp_col, end, epilogue);
 }
 
-// With more slices of k than one, C holds the results of all of them, one below the other: (slices·m, n).
+// Block (i, s) computes tile i of the product of slice s of the depths. The slices' results follow each
+// other: of slice s, the epilogue gets element (i, j) as (s·m + i, j).
 template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
-void launch_tensor_gemm_of(cudaStream_t stream, const typename LoaderA::source& a,
-                           const typename LoaderB::source& b, int k, const Epilogue& epilogue,
-                           int slices = 1) {
+__global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resident_blocks)
+    tensor_gemm_kernel(typename LoaderA::source a, typename LoaderB::source b, int k, int slice_depth,
+                       Epilogue epilogue) {
+  const int m = epilogue.c.rows / static_cast<int>(gridDim.y);
+  const int slice = static_cast<int>(blockIdx.y);
+  multiply_tensor_tile<Tile, LoaderA, LoaderB>(a, b, static_cast<int>(blockIdx.x),
+                                               slice_of(k, slice, slice_depth), slice * m, (slice + 1) * m,
+                                               epilogue);
+}
+
+// `blocks` of a tensor-core GEMM, with the shared memory that its pieces take.
+template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB>
+launch_shape tensor_launch_shape(dim3 blocks) {
   using at = tensor_arrangement<Tile>;
   using staged_a = typename LoaderA::staged;
   using staged_b = typename LoaderB::staged;
@@ -496,25 +503,44 @@ void launch_tensor_gemm_of(cudaStream_t stream, const typename LoaderA::source& 
   constexpr std::size_t shared_bytes = sizeof(typename staged_a::element) * (staged_a::size + staged_b::size);
   static_assert(at::warps * epilogue_slabs<Tile>::size * sizeof(float) <= shared_bytes,
                 "the epilogue's slabs must fit where the operands lay");
-  const auto blocks = static_cast<unsigned>(divide_up(epilogue.c.rows / slices, Tile::block_m)) *
-                      static_cast<unsigned>(divide_up(epilogue.c.cols, Tile::block_n));
-  const int slice_depth = divide_up(divide_up(k, slices), staged_a::depth) * staged_a::depth;
-  const launch_shape shape{dim3(blocks, static_cast<unsigned>(slices)),
-                           dim3(static_cast<unsigned>(at::threads)), shared_bytes};
-  launch("launching a tensor-core GEMM", stream, shape, tensor_gemm_kernel<Tile, LoaderA, LoaderB, Epilogue>,
-         a, b, k, slice_depth, epilogue);
+  return {blocks, dim3(static_cast<unsigned>(at::threads)), shared_bytes};
 }
+
+// How many tiles C (m, n) has.
+template <class Tile>
+PLEXUS_FN int tensor_tiles(int m, int n) {
+  return divide_up(m, Tile::block_m) * divide_up(n, Tile::block_n);
+}
+
+// With more slices of k than one, C holds the results of all of them, one below the other: (slices·m, n).
+template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
+void launch_tensor_gemm_of(cudaStream_t stream, const typename LoaderA::source& a,
+                           const typename LoaderB::source& b, int k, const Epilogue& epilogue,
+                           int slices = 1) {
+  constexpr int depth = LoaderA::staged::depth;
+  const int slice_depth = divide_up(divide_up(k, slices), depth) * depth;
+  const int tiles = tensor_tiles<Tile>(epilogue.c.rows / slices, epilogue.c.cols);
+  launch("launching a tensor-core GEMM", stream,
+         tensor_launch_shape<Tile, LoaderA, LoaderB>(
+             dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(slices))),
+         tensor_gemm_kernel<Tile, LoaderA, LoaderB, Epilogue>, a, b, k, slice_depth, epilogue);
+}
+
+// How the operands of a product of matrices come into shared memory.
+template <layout L, class Tile, class T>
+struct tensor_operands {
+  static constexpr int threads = tensor_arrangement<Tile>::threads;
+  using a = tensor_matrix_loader<staged_operand<T, Tile::block_m, L != layout::tn, Tile::stages>, threads>;
+  using b = tensor_matrix_loader<staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>, threads>;
+};
 
 // C(i, j) = epilogue of the product's element (i, j), C being epilogue.c; shapes at `layout`. T is __half,
 // __nv_bfloat16, or float, which is rounded to TF32.
 template <layout L, class Tile, class T, class Epilogue>
 void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
                         const Epilogue& epilogue, int slices = 1) {
-  constexpr int threads = tensor_arrangement<Tile>::threads;
-  using staged_a = staged_operand<T, Tile::block_m, L != layout::tn, Tile::stages>;
-  using staged_b = staged_operand<T, Tile::block_n, L == layout::nt, Tile::stages>;
-  launch_tensor_gemm_of<Tile, tensor_matrix_loader<staged_a, threads>,
-                        tensor_matrix_loader<staged_b, threads>>(
+  using operands = tensor_operands<L, Tile, T>;
+  launch_tensor_gemm_of<Tile, typename operands::a, typename operands::b>(
       stream, a, b, L == layout::tn ? a.rows : a.cols, epilogue, slices);
 }
 

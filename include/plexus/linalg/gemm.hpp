@@ -56,15 +56,14 @@ inline gemm_shape checked_shape(layout l, const gemm_shape& known, matrix_shape 
   return shape;
 }
 
-// Launches the chosen one of the tiles that a product of such sizes may choose.
-template <layout L, gemm_shape Known, class Epilogue>
-void launch_gemm(cudaStream_t stream, const gemm_choice& choice, matrix_view<const float> a,
-                 matrix_view<const float> b, const Epilogue& epilogue) {
+// launch.operator()<Tile>(), Tile being the chosen one of those that a product of such sizes may choose.
+template <gemm_shape Known, class Launch>
+void with_gemm_tile(gemm_tile tile, const Launch& launch) {
   bool launched = false;
   const auto launch_if_chosen = [&]<gemm_tile Name, class Tile>() {
     if constexpr (is_worthwhile(gemm_tiles, Name, at_most(Known))) {
-      if (choice.tile != Name) return;
-      kernels::launch_gemm<L, Tile>(stream, a, b, epilogue, choice.slices);
+      if (tile != Name) return;
+      launch.template operator()<Tile>();
       launched = true;
     }
   };
@@ -84,7 +83,9 @@ void tiled_gemm(const context& context, const gemm_choice& choice, const gemm_sh
                 matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {
   constexpr bool may_slice = kernels::may_be_sliced(Known.k, shortest_gemm_slice);
   kernels::in_slices<may_slice>(context, choice.slices, shape.m, shape.n, epilogue, [&](const auto& into) {
-    launch_gemm<L, Known>(context.stream(), choice, a, b, into);
+    with_gemm_tile<Known>(choice.tile, [&]<class Tile>() {
+      kernels::launch_gemm<L, Tile>(context.stream(), a, b, into, choice.slices);
+    });
   });
 }
 

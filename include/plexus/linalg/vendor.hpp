@@ -77,6 +77,24 @@ void mixed_gemm(context& context, matrix_view<const T> a, matrix_view<const T> b
         "multiplying matrices");
 }
 
+// A batch of products whose matrices lie one below the other. `Plain` is store or accumulate.
+template <layout L, class T, class Plain>
+void batched_gemm(context& context, int count, matrix_view<const T> a, matrix_view<const T> b,
+                  const Plain& plain) {
+  constexpr float alpha = 1, beta = Plain::accumulates ? 1 : 0;
+  const matrix_view<float>& c = plain.c;
+  const auto stride = [&](const auto& stack) {
+    return static_cast<long long>(stack.rows / count) * stack.ld;
+  };
+  check(
+      cublasGemmStridedBatchedEx(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                 L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows / count,
+                                 L == layout::tn ? a.rows / count : a.cols, &alpha, b.data, data_type<T>,
+                                 b.ld, stride(b), a.data, data_type<T>, a.ld, stride(a), &beta, c.data,
+                                 CUDA_R_32F, c.ld, stride(c), count, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+      "multiplying a batch of matrices");
+}
+
 #else
 
 // Never called: no context has gemm_policy::vendor.
@@ -84,6 +102,9 @@ inline void prepare(context&) {}
 
 template <layout L, class Epilogue>
 void gemm(context&, matrix_view<const float>, matrix_view<const float>, const Epilogue&) {}
+
+template <layout L, class T, class Plain>
+void batched_gemm(context&, int, matrix_view<const T>, matrix_view<const T>, const Plain&) {}
 
 template <layout L, class T, class Plain>
 void mixed_gemm(context&, matrix_view<const T>, matrix_view<const T>, const Plain&) {}
