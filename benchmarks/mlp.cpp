@@ -14,24 +14,24 @@ px::dataset load(const std::string& folder, const std::string& set) {
 }
 
 template <class Network>
-void train(const workload::mlp& work, const workload::arguments& arguments) {
-  if (!arguments.wants(work.name)) return;
+void train(const std::string& name, const workload::mlp& work, const workload::arguments& arguments) {
+  if (!arguments.wants(name)) return;
   const auto data = load(arguments.data, "train");
   const auto test = load(arguments.data, "t10k");
-  workload::report("operations", work.name, work.training_operations(data.size()));
+  workload::report("operations", name, work.training_operations(data.size()));
   Network net{px::seed{1}};
   const px::softmax_cross_entropy loss;
   workload::stopwatch watch;
   const auto report_epoch = [&](const px::training_progress& now) {
     if (!now.epoch_finished) return;
-    if (now.epoch > 1) workload::report("seconds", work.name, watch.seconds());  // the first one warms up
+    if (now.epoch > 1) workload::report("seconds", name, watch.seconds());  // the first one warms up
     watch = {};
   };
   const auto history =
       px::fit(net, data, loss, px::sgd{.rate = work.rate},
               {.epochs = 1 + arguments.repetitions, .batch = work.batch, .progress = report_epoch});
-  workload::report("loss", work.name, history.epochs.back().loss);
-  workload::report("accuracy", work.name, px::evaluate(net, test, loss).accuracy);
+  workload::report("loss", name, history.epochs.back().loss);
+  workload::report("accuracy", name, px::evaluate(net, test, loss).accuracy);
 }
 
 // The training images through predict(), from host memory to host memory.
@@ -49,7 +49,7 @@ void infer(const workload::mlp& work, const workload::arguments& arguments) {
 
 template <class Network>
 void run(const workload::mlp& work, const workload::arguments& arguments) {
-  train<Network>(work, arguments);
+  train<Network>(work.name, work, arguments);
   infer<Network>(work, arguments);
 }
 
@@ -60,4 +60,6 @@ int main(int argc, char** argv) {
   run<px::network<px::input<784>, px::dense<300, px::relu>, px::dense<10>>>(workload::mlp_300, arguments);
   run<px::network<px::input<784>, px::dense<1024, px::relu>, px::dense<1024, px::relu>, px::dense<10>>>(
       workload::mlp_1024, arguments);
+  train<px::network<px::mixed<px::bf16>, px::input<784>, px::dense<1024, px::relu>, px::dense<1024, px::relu>,
+                    px::dense<10>>>(workload::mlp_1024.in_bf16(), workload::mlp_1024, arguments);
 }

@@ -30,6 +30,7 @@ struct mlp {
   }
   double inference_operations(int samples) const { return 2.0 * samples * weights(); }
   std::string inference() const { return name + "-infer"; }
+  std::string in_bf16() const { return name + "-bf16"; }  // training in mixed precision
 
   double weights() const {
     double count = 0;
@@ -42,7 +43,7 @@ inline const mlp mlp_300{"mlp-784-300-10", {784, 300, 10}, 64, 0.1f};
 inline const mlp mlp_1024{"mlp-784-1024-1024-10", {784, 1024, 1024, 10}, 256, 0.1f};
 
 inline std::vector<std::string> mlp_names() {
-  return {mlp_300.name, mlp_1024.name, mlp_300.inference(), mlp_1024.inference()};
+  return {mlp_300.name, mlp_1024.name, mlp_1024.in_bf16(), mlp_300.inference(), mlp_1024.inference()};
 }
 
 inline const std::string infer_3_3_2 = "single-3-3-2-infer";

@@ -17,6 +17,7 @@ MLPS = {  # widths, batch, rate
     "mlp-784-300-10": ([784, 300, 10], 64, 0.1),
     "mlp-784-1024-1024-10": ([784, 1024, 1024, 10], 256, 0.1),
 }
+MLPS_IN_BF16 = ["mlp-784-1024-1024-10-bf16"]  # the same in mixed precision, by autocast
 MLP_INFERENCES = [name + "-infer" for name in MLPS]
 SINGLES = [
     "single-3-3-2-infer",
@@ -52,17 +53,18 @@ def wait(device):
         torch.cuda.synchronize()
 
 
-def train_epoch(net, optimizer, images, labels, batch):
+def train_epoch(net, optimizer, images, labels, batch, in_bf16):
     order = torch.randperm(len(images), device=images.device)
     for chosen in order.split(batch):
-        loss = nn.functional.cross_entropy(net(images.index_select(0, chosen)), labels.index_select(0, chosen))
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=in_bf16):
+            loss = nn.functional.cross_entropy(net(images.index_select(0, chosen)), labels.index_select(0, chosen))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
 
 
 def run_mlp(name, folder, repetitions, device):
-    widths, batch, rate = MLPS[name]
+    widths, batch, rate = MLPS[name.removesuffix("-bf16")]
     images, labels = load(folder, "train", device)
     torch.manual_seed(1)
     net = mlp(widths).to(device)
@@ -70,7 +72,7 @@ def run_mlp(name, folder, repetitions, device):
     for repetition in range(repetitions + 1):
         wait(device)
         begin = time.perf_counter()
-        train_epoch(net, optimizer, images, labels, batch)
+        train_epoch(net, optimizer, images, labels, batch, name in MLPS_IN_BF16)
         wait(device)
         if repetition > 0:  # the first one warms up
             print(f"seconds {name} {time.perf_counter() - begin:.6f}", flush=True)
@@ -154,10 +156,10 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*MLPS, *MLP_INFERENCES, *SINGLES, "gemm-LAYOUT-MxNxK"]))
+    parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES, "gemm-LAYOUT-MxNxK"]))
     arguments = parser.parse_args()
-    for name in arguments.workloads or [*MLPS, *MLP_INFERENCES, *SINGLES]:
-        if name in MLPS:
+    for name in arguments.workloads or [*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES]:
+        if name in [*MLPS, *MLPS_IN_BF16]:
             torch.set_num_threads(arguments.threads)
             run_mlp(name, arguments.data, arguments.repetitions, arguments.device)
         elif name in MLP_INFERENCES:
@@ -170,7 +172,7 @@ def main():
             torch.set_num_threads(1)
             run_single(name, arguments.repetitions, arguments.device)
         else:
-            parser.error(f"no workload {name}; there are {' '.join([*MLPS, *MLP_INFERENCES, *SINGLES])} and products")
+            parser.error(f"no workload {name}; there are {' '.join([*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES])} and products")
 
 
 if __name__ == "__main__":
