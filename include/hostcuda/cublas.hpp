@@ -8,6 +8,9 @@
 #endif
 
 #include <hostcuda/blas/products.hpp>
+#if defined(HOSTCUDA_ONEDNN)
+#include <hostcuda/blas/bf16_products.hpp>
+#endif
 #include <hostcuda/cuda_bf16.hpp>
 #include <hostcuda/cuda_fp16.hpp>
 #include <hostcuda/runtime/stream.hpp>
@@ -169,16 +172,31 @@ struct gemm_call {
   cudaError_t run(const typed_matrix& a_now, const typed_matrix& b_now, const typed_matrix& c_now) const {
     if (const cudaError_t error = check_all(a_now, b_now, c_now); error != cudaSuccess) return error;
     if (a.type == CUDA_R_32F && c.type == CUDA_R_32F) [[likely]] {
-      multiply(
-          {m, n, k, alpha.value(), plain(a_now), plain(b_now), beta.value(), output<float>(c_now), c.ld});
+      multiply({m, n, k, alpha.value(), plain<float>(a_now), plain<float>(b_now), beta.value(),
+                output<float>(c_now), c.ld});
       return cudaSuccess;
     }
+#if defined(HOSTCUDA_ONEDNN)
+    if (a.type == CUDA_R_16BF && c.type == CUDA_R_32F) {
+      const onednn::product p{m,
+                              n,
+                              k,
+                              alpha.value(),
+                              plain<__nv_bfloat16>(a_now),
+                              plain<__nv_bfloat16>(b_now),
+                              beta.value(),
+                              output<float>(c_now),
+                              c.ld};
+      if (onednn::suits(p)) return onednn::multiply(p);
+    }
+#endif
     return run_in_float(a_now, b_now, c_now);
   }
 
  private:
-  static operand plain(const typed_matrix& x) {
-    return {static_cast<const float*>(x.data), x.ld, x.op != CUBLAS_OP_N};
+  template <class Element>
+  static operand_of<Element> plain(const typed_matrix& x) {
+    return {static_cast<const Element*>(x.data), x.ld, x.op != CUBLAS_OP_N};
   }
 
   template <class Element>

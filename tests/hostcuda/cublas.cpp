@@ -172,10 +172,11 @@ TEMPLATE_TEST_CASE("gemmEx rounds 16-bit inputs never and the result once", "[cu
                    __nv_bfloat16) {
   const stream_mode_scope mode(stream_mode::immediate);
   constexpr cudaDataType_t type = std::is_same_v<TestType, __half> ? CUDA_R_16F : CUDA_R_16BF;
-  const shape of = GENERATE(values<shape>({{3, 2, 4}, {33, 17, 65}, {300, 160, 128}}));
+  const shape of =
+      GENERATE(values<shape>({{3, 2, 4}, {33, 17, 65}, {1, 300, 200}, {70, 45, 33}, {300, 160, 128}}));
   const int m = of.m, n = of.n, k = of.k;
   const cublasOperation_t a_op = any_operation(), b_op = any_operation();
-  const float beta = GENERATE(0.0f, -2.0f), alpha = 1 + beta / 4;
+  const float beta = GENERATE(0.0f, 1.0f, -2.0f), alpha = beta < 0 ? 0.5f : 1.0f;
   const hostcuda_tests::fresh_device restored;
   settings().workers = 2;
   const scoped_handle handle;

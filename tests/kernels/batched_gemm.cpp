@@ -34,8 +34,8 @@ template <layout L, class T>
 void require_batch(plexus::context& context, generator& random, path way, shape size) {
   const placement where_a = random_placement(random), where_b = random_placement(random),
                   where_c = random_placement(random);
-  INFO("layout " << static_cast<int>(L) << ", path " << static_cast<int>(way) << ", " << size.count << " times "
-                 << size.m << " x " << size.n << " x " << size.k);
+  INFO("layout " << static_cast<int>(L) << ", path " << static_cast<int>(way) << ", " << size.count
+                 << " times " << size.m << " x " << size.n << " x " << size.k);
   const product<L, T> p(random, size, where_a, where_b);
   device_matrix c(size.count * size.m, size.n, where_c);
   multiply(context, way, p, plexus::store{c.view()});

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 // OpenBLAS's; null where the program is linked with another BLAS.
 extern "C" {
@@ -39,29 +40,34 @@ inline bool has_unpacked_products() {
 }
 
 // A column-major matrix as the caller stores it, and whether a product takes it transposed.
-struct operand {
-  const float* data = nullptr;
+template <class T>
+struct operand_of {
+  const T* data = nullptr;
   int ld = 0;
   bool transposed = false;
 
   // The place of element (row, col) of op(A).
-  const float* at(int row, int col) const {
+  const T* at(int row, int col) const {
     if (transposed) std::swap(row, col);
     return data + row + static_cast<std::ptrdiff_t>(col) * ld;
   }
   CBLAS_TRANSPOSE transpose() const { return transposed ? CblasTrans : CblasNoTrans; }
 };
 
-struct product {
+using operand = operand_of<float>;
+
+template <class T>
+struct product_of {
   int m = 0, n = 0, k = 0;
   float alpha = 1;
-  operand a = {}, b = {};
+  operand_of<T> a = {}, b = {};
   float beta = 0;
   float* c = nullptr;
   int ldc = 0;
 
   double flops() const { return 2.0 * m * n * k; }
 };
+using product = product_of<float>;
 
 // Where beta is 0, c is written without being read: it may hold anything.
 inline float scaled(float beta, float c) { return beta == 0 ? 0 : beta * c; }
@@ -98,7 +104,8 @@ inline int divide_up(int a, int b) { return (a + b - 1) / b; }
 // where neither operand is transposed, or k is so large that tiles would be tiny, packing wins.
 class tiling {
  public:
-  explicit tiling(const product& p) : m_(p.m), n_(p.n) {
+  template <class T>
+  explicit tiling(const product_of<T>& p) : m_(p.m), n_(p.n) {
     if (is_unpacked(p)) {
       step_ = 16;
       const double most = std::min(1e6 / p.k, p.a.transposed ? 32.0 * 32 : 1e6);
@@ -114,10 +121,11 @@ class tiling {
   std::size_t count() const { return static_cast<std::size_t>(down_) * static_cast<std::size_t>(across_); }
 
   // The part of the product that comes to tile `number`.
-  product part(const product& p, std::size_t number) const {
+  template <class T>
+  product_of<T> part(const product_of<T>& p, std::size_t number) const {
     const int place = static_cast<int>(number);
     const int row = bound(m_, down_, place % down_), col = bound(n_, across_, place / down_);
-    product tile = p;
+    product_of<T> tile = p;
     tile.m = bound(m_, down_, place % down_ + 1) - row;
     tile.n = bound(n_, across_, place / down_ + 1) - col;
     tile.a.data = p.a.at(row, 0);
@@ -127,7 +135,9 @@ class tiling {
   }
 
  private:
-  static bool is_unpacked(const product& p) {
+  template <class T>
+  static bool is_unpacked(const product_of<T>& p) {
+    if (!std::is_same_v<T, float>) return false;
     const bool cached = 1.0 * (p.m + p.n) * p.k <= 1.5e6;
     return has_unpacked_products() && p.a.transposed != p.b.transposed && cached && p.k <= 2000;
   }
@@ -158,7 +168,10 @@ inline void multiply_in_tiles(const product& p) {
 
 // Worth the time that waking others takes. A single thread cuts as well, to come to the same bits; of large
 // cubes that costs it some per cent.
-inline bool worth_sharing(const product& p) { return p.flops() > 4e6; }
+template <class T>
+bool worth_sharing(const product_of<T>& p) {
+  return p.flops() > 4e6;
+}
 
 inline void multiply(const product& p) {
   constexpr std::int64_t plain_work = 64;

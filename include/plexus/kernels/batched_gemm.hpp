@@ -1,5 +1,5 @@
-// Many products of the same shape in one launch. Their matrices lie one below the other, each operand's in one
-// stack, which is a matrix_view of all their rows.
+// Many products of the same shape in one launch. Their matrices lie one below the other, each operand's in
+// one stack, which is a matrix_view of all their rows.
 #pragma once
 
 #include <plexus/kernels/direct_product.hpp>
