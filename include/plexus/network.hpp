@@ -362,9 +362,8 @@ class basic_network {
   void refresh_weights() {
     if constexpr (low_precision) {
       if (!std::exchange(weights_changed_, false)) return;
-      for_each_row(
-          stream(), copies::rows,
-          update_copies<copies, no_update, storage>{{}, parameters_.data(), copies_.data(), nullptr});
+      for_each_row(stream(), copies::rows,
+                   update_copies<copies, no_update, storage>{{parameters_.data()}, copies_.data(), nullptr});
     }
   }
 
@@ -676,7 +675,7 @@ class basic_network {
       const int* skip = nullptr;
       if constexpr (scales_loss) skip = &scaler_.data()->overflow;
       for_each_row(stream(), copies::rows,
-                   update_copies<copies, Update, storage>{update, parameters_.data(), copies_.data(), skip});
+                   update_copies<copies, Update, storage>{update, copies_.data(), skip});
     } else {
       for_each(stream(), layout::size, update);
     }

@@ -86,12 +86,12 @@ class copies_layout {
 
 namespace plexus::inline PLEXUS_ABI {
 
-// update(i) for every parameter, unless the step is to be skipped, and the weights' copies from what they are
-// then.
+// update(i) for every parameter, unless the step is to be skipped, and the weights' copies from what it
+// returns: the new value, which read again through another pointer would keep a CPU's compiler from
+// vectorising.
 template <class Layout, class Update, class T>
 struct update_copies {
   Update update;
-  const float* w;
   T* copies;
   const int* skip;  // or null
 
@@ -101,15 +101,16 @@ struct update_copies {
     const detail::parameter_row at = Layout::row(row);
     for (int j = group.rank(); j < at.cols; j += group.size()) {
       const std::size_t i = at.begin + static_cast<std::size_t>(j);
-      update(i);
-      if (at.is_copied) copies[at.copy + static_cast<std::size_t>(j)] = static_cast<T>(w[i]);
+      const float updated = update(i);
+      if (at.is_copied) copies[at.copy + static_cast<std::size_t>(j)] = static_cast<T>(updated);
     }
   }
 };
 
 // For copies of parameters that somebody else has changed.
 struct no_update {
-  PLEXUS_FN void operator()(std::size_t) const {}
+  const float* w;
+  PLEXUS_FN float operator()(std::size_t i) const { return w[i]; }
 };
 
 // A batch's inputs in 16 bits.

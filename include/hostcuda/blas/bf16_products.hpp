@@ -90,9 +90,7 @@ inline descriptor describe(const layout& x) {
   check(dnnl_memory_desc_init_by_strides(&made, 2, x.sizes, x.type, x.steps));
   return made;
 }
-inline memory memory_of(const descriptor& x) {
-  return make<memory>(dnnl_memory_create, &x, cpu(), nullptr);
-}
+inline memory memory_of(const descriptor& x) { return make<memory>(dnnl_memory_create, &x, cpu(), nullptr); }
 inline void append_sum(const post_operations& to) { check(dnnl_post_ops_append_sum(to.get(), 1)); }
 inline primitive_descriptor describe_product(const descriptor& a, const descriptor& b, const descriptor& c,
                                              const attributes& with) {
@@ -171,9 +169,8 @@ class one_thread_scope {
     int (*most)();
   };
   static const openmp& calls() {
-    static const openmp found{
-        reinterpret_cast<void (*)(int)>(::dlsym(RTLD_DEFAULT, "omp_set_num_threads")),
-        reinterpret_cast<int (*)()>(::dlsym(RTLD_DEFAULT, "omp_get_max_threads"))};
+    static const openmp found{reinterpret_cast<void (*)(int)>(::dlsym(RTLD_DEFAULT, "omp_set_num_threads")),
+                              reinterpret_cast<int (*)()>(::dlsym(RTLD_DEFAULT, "omp_get_max_threads"))};
     return found;
   }
   static void set(int threads) {

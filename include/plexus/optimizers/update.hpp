@@ -10,7 +10,10 @@ struct update_without_state {
   Optimizer optimizer;
   float* w;
   const float* dw;
-  PLEXUS_FN void operator()(std::size_t i) const { optimizer(w[i], dw[i]); }
+  PLEXUS_FN float operator()(std::size_t i) const {
+    optimizer(w[i], dw[i]);
+    return w[i];
+  }
 };
 
 template <class Optimizer>
@@ -19,7 +22,10 @@ struct update_with_state {
   float* w;
   const float* dw;
   float* state;
-  PLEXUS_FN void operator()(std::size_t i) const { optimizer(w[i], dw[i], state[i]); }
+  PLEXUS_FN float operator()(std::size_t i) const {
+    optimizer(w[i], dw[i], state[i]);
+    return w[i];
+  }
 };
 
 }  // namespace plexus::inline PLEXUS_ABI
