@@ -261,6 +261,42 @@ TEST_CASE("A recorded step is the step, also where the network's memory moves in
   CHECK(recorded.totals().loss == launched.totals().loss);
 }
 
+TEST_CASE("fit launches a step one by one once, records it once, and replays it from then on", "[train]") {
+  struct product_counter : px::gemm_measurement {
+    int products = 0;
+    void measure(const px::context& on, const px::gemm_product& product,
+                 const px::gemm_runner& run) override {
+      ++products;
+      run(px::choice_for(on, product));
+    }
+  };
+  const px::dataset data = support::largest_feature(64, 6, 4);
+  const auto products_of = [&](int epochs) {
+    classifier net{px::seed{1}, px::default_gemm_policy, px::fusion_policy::never};
+    product_counter counter;
+    net.measure_products(counter, [&] { train(net, data, {.rate = 0.1f}, {.epochs = epochs, .batch = 16}); });
+    return counter.products;
+  };
+  constexpr int of_a_step = 2 + 2 + 1;  // forward, the weights' gradients, the hidden layer's delta
+  CHECK(products_of(1) == 2 * of_a_step);
+  CHECK(products_of(5) == 2 * of_a_step);
+}
+
+#if !defined(__CUDACC__)
+TEST_CASE("fit allocates no device memory once its steps are recorded", "[train]") {
+  const px::dataset data = support::largest_feature(100, 6, 4);
+  classifier net{px::seed{1}};
+  std::vector<std::size_t> allocations;
+  train(net, data, {.rate = 0.1f, .momentum = 0.9f},
+        {.epochs = 4, .batch = 16, .validation = &data, .progress = [&](const px::training_progress& now) {
+           if (now.epoch_finished) allocations.push_back(hostcuda::allocation_count());
+         }});
+  REQUIRE(allocations.size() == 4);
+  CHECK(allocations[2] == allocations[1]);  // in the second epoch the last, shorter step was recorded
+  CHECK(allocations[3] == allocations[1]);
+}
+#endif
+
 TEST_CASE("Progress ends each epoch with what the history says", "[train]") {
   const px::dataset data = support::largest_feature(100, 6, 4);
   classifier net{px::seed{1}};
