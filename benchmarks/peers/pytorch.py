@@ -77,7 +77,7 @@ def run_mlp(name, folder, repetitions, device):
         if repetition > 0:  # the first one warms up
             print(f"seconds {name} {time.perf_counter() - begin:.6f}", flush=True)
     images, labels = load(folder, "t10k", device)
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=name in MLPS_IN_BF16):
         accuracy = (net(images).argmax(1) == labels).float().mean().item()
     print(f"accuracy {name} {accuracy:.4f}", flush=True)
 

@@ -177,27 +177,39 @@ TEMPLATE_TEST_CASE("gemmEx rounds 16-bit inputs never and the result once", "[cu
   const int m = of.m, n = of.n, k = of.k;
   const cublasOperation_t a_op = any_operation(), b_op = any_operation();
   const float beta = GENERATE(0.0f, 1.0f, -2.0f), alpha = beta < 0 ? 0.5f : 1.0f;
+  const int gap = GENERATE(-1, 3);  // -1: none
   const hostcuda_tests::fresh_device restored;
   settings().workers = 2;
   const scoped_handle handle;
   std::mt19937 random(11);
-  const auto a = a_op == CUBLAS_OP_N ? random_matrix<TestType>(m, k, 3, random)
-                                     : random_matrix<TestType>(k, m, 3, random);
-  const auto b = b_op == CUBLAS_OP_N ? random_matrix<TestType>(k, n, 3, random)
-                                     : random_matrix<TestType>(n, k, 3, random);
+  const auto a = a_op == CUBLAS_OP_N ? random_matrix<TestType>(m, k, gap, random)
+                                     : random_matrix<TestType>(k, m, gap, random);
+  const auto b = b_op == CUBLAS_OP_N ? random_matrix<TestType>(k, n, gap, random)
+                                     : random_matrix<TestType>(n, k, gap, random);
   const auto call = [&](auto& c, cudaDataType_t c_type) {
     return cublasGemmEx(handle, a_op, b_op, m, n, k, &alpha, a.data(), type, a.ld, b.data(), type, b.ld,
                         &beta, c.data(), c_type, c.ld, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
   };
-  auto wide = random_matrix<float>(m, n, 2, random);
+  auto wide = random_matrix<float>(m, n, gap, random);
   const auto wide_before = wide;
   REQUIRE(call(wide, CUDA_R_32F) == CUBLAS_STATUS_SUCCESS);
   require_product(a, a_op, b, b_op, k, alpha, beta, wide_before, wide);
-  auto narrow = random_matrix<TestType>(m, n, 2, random);
+  auto narrow = random_matrix<TestType>(m, n, gap, random);
   const auto narrow_before = narrow;
   REQUIRE(call(narrow, type) == CUBLAS_STATUS_SUCCESS);
   require_product(a, a_op, b, b_op, k, alpha, beta, narrow_before, narrow);
 }
+
+#if defined(HOSTCUDA_ONEDNN) && !defined(__clang__)
+TEST_CASE("oneDNN multiplies bfloat16 where the CPU does", "[cublas]") {
+  const detail::blas::onednn::product p{.m = 64, .n = 64, .k = 64};
+  REQUIRE(detail::blas::onednn::suits(p) == (__builtin_cpu_supports("avx512bf16") != 0));
+  const detail::blas::onednn::product scaled{.m = 64, .n = 64, .k = 64, .alpha = 2},
+      small{.m = 4, .n = 4, .k = 4};
+  REQUIRE_FALSE(detail::blas::onednn::suits(scaled));
+  REQUIRE_FALSE(detail::blas::onednn::suits(small));
+}
+#endif
 
 TEST_CASE("gemmEx refuses types that it does not compute", "[cublas]") {
   const scoped_handle handle;

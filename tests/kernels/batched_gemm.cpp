@@ -11,22 +11,39 @@ using namespace plexus::cuda_names;
 namespace kernels = plexus::kernels;
 
 // The ways to compute a batch.
-enum class path { native, vendor, direct };
+enum class path { native, vendor, direct, small_tile, other_tile };
 
 std::vector<path> paths() {
-  std::vector<path> all{path::native, path::direct};
+  std::vector<path> all{path::native, path::direct, path::small_tile, path::other_tile};
   if (plexus::has_vendor_blas) all.push_back(path::vendor);
   return all;
+}
+
+template <layout L, class Tile, class TensorTile, class T, class Epilogue>
+void multiply_by_tile(const plexus::context& context, const product<L, T>& p, const Epilogue& epilogue) {
+  const plexus::matrix_view<const T> a = p.a.view(), b = p.b.view();
+  if constexpr (std::is_same_v<T, float>) {
+    kernels::launch_batched_gemm<L, Tile>(context.stream(), p.size.count, a, b, epilogue);
+  } else {
+    kernels::launch_batched_tensor_gemm<L, TensorTile>(context.stream(), p.size.count, a, b, epilogue);
+  }
 }
 
 template <layout L, class T, class Epilogue>
 void multiply(plexus::context& context, path way, const product<L, T>& p, const Epilogue& epilogue) {
   context.set_policy(way == path::vendor ? plexus::gemm_policy::vendor : plexus::gemm_policy::native);
   const plexus::matrix_view<const T> a = p.a.view(), b = p.b.view();
-  if (way == path::direct) {
-    kernels::batched_direct_product<L>(context.stream(), p.size.count, a, b, epilogue);
-  } else {
-    plexus::batched_gemm<L>(context, p.size.count, a, b, epilogue);
+  if (p.size.m == 0 || p.size.n == 0) way = path::native;
+  switch (way) {
+    case path::native:
+    case path::vendor:
+      return plexus::batched_gemm<L>(context, p.size.count, a, b, epilogue);
+    case path::direct:
+      return kernels::batched_direct_product<L>(context.stream(), p.size.count, a, b, epilogue);
+    case path::small_tile:
+      return multiply_by_tile<L, kernels::small_gemm_tile, kernels::small_tensor_tile>(context, p, epilogue);
+    case path::other_tile:
+      return multiply_by_tile<L, kernels::flat_gemm_tile, kernels::large_tensor_tile>(context, p, epilogue);
   }
 }
 

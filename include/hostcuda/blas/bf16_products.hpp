@@ -13,10 +13,13 @@
 
 #include <atomic>
 #include <compare>
+#include <cstddef>
+#include <exception>
 #include <map>
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 namespace hostcuda::detail::blas::onednn {
 
@@ -24,7 +27,7 @@ using product = product_of<__nv_bfloat16>;
 
 inline void check(dnnl_status_t status) {
   if (status == dnnl_out_of_memory) throw std::bad_alloc();
-  if (status != dnnl_success) throw std::runtime_error("oneDNN refuses a product");
+  if (status != dnnl_success) throw std::runtime_error("oneDNN's status " + std::to_string(status));
 }
 
 template <class T, dnnl_status_t (*Destroy)(T)>
@@ -51,9 +54,10 @@ Owned make(Create create, Arguments... arguments) {
   return Owned(object);
 }
 
+// Never destroyed: the pool's threads, and what they keep, may outlive static objects.
 inline dnnl_engine_t cpu() {
-  static const engine made = make<engine>(dnnl_engine_create, dnnl_cpu, std::size_t{0});
-  return made.get();
+  static const dnnl_engine_t made = make<engine>(dnnl_engine_create, dnnl_cpu, std::size_t{0}).release();
+  return made;
 }
 
 // A matrix (rows, cols) whose elements lie `down` and `across` apart.
@@ -123,11 +127,11 @@ struct kind {
 class compiled_product {
  public:
   explicit compiled_product(const kind& p) {
-    const auto transposed = [](int rows, int cols, int ld, bool is_transposed) {
+    const auto operand = [](int rows, int cols, int ld, bool is_transposed) {
       return layout(dnnl_bf16, rows, cols, is_transposed ? 1 : ld, is_transposed ? ld : 1);
     };
-    const descriptor a = describe(transposed(p.k, p.m, p.lda, p.a_transposed));
-    const descriptor b = describe(transposed(p.n, p.k, p.ldb, p.b_transposed));
+    const descriptor a = describe(operand(p.k, p.m, p.lda, p.a_transposed));
+    const descriptor b = describe(operand(p.n, p.k, p.ldb, p.b_transposed));
     const descriptor c = describe(layout(dnnl_f32, p.n, p.m, p.ldc, 1));
     const attributes with = make<attributes>(dnnl_primitive_attr_create);
     if (p.adds) {
@@ -180,19 +184,24 @@ class one_thread_scope {
   int before_;
 };
 
-// On the present thread, which keeps the code that it has made.
+// On the present thread, which keeps the code that it has made; a program that goes on to ever other sizes
+// begins anew.
 inline void multiply_alone(const product& p) {
   constexpr std::size_t most_kept = 256;
   static thread_local const stream own = make<stream>(dnnl_stream_create, cpu(), dnnl_stream_default_flags);
   static thread_local std::map<kind, compiled_product> compiled;
   const one_thread_scope scope;
-  if (compiled.size() >= most_kept) compiled.clear();
-  compiled.try_emplace(kind(p), kind(p)).first->second.run(own.get(), p);
+  const kind wanted(p);
+  if (compiled.size() >= most_kept && !compiled.contains(wanted)) compiled.clear();
+  compiled.try_emplace(wanted, wanted).first->second.run(own.get(), p);
 }
 
 // Whether the CPU multiplies bfloat16, and the product is one that oneDNN has, large enough for it.
 inline bool suits(const product& p) {
+  constexpr bool keeps_to_one_thread =
+      DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP || DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ;
   static const bool has_bf16 =
+      keeps_to_one_thread &&
       (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
   constexpr double least_flops = 1e5;
   return has_bf16 && p.alpha == 1 && (p.beta == 0 || p.beta == 1) && p.flops() >= least_flops;
@@ -216,7 +225,9 @@ inline cudaError_t multiply(const product& p) {
     part(p);
   }
   return error == cudaSuccess ? cudaSuccess
-                              : fail(error, "cublasGemmEx: oneDNN did not multiply these bfloat16 matrices");
+                              : fail(error,
+                                     "cublasGemmEx: oneDNN failed to multiply bfloat16 matrices; build "
+                                     "without HOSTCUDA_ONEDNN");
 }
 
 }  // namespace hostcuda::detail::blas::onednn

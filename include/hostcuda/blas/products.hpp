@@ -114,7 +114,11 @@ class tiling {
       const double work = 1.0 * p.m * p.n * p.k, enough_work = 16e6, most_elements = 256 * 256;
       const double wanted =
           std::max(std::clamp(work / enough_work, 4.0, 8.0), 1.0 * p.m * p.n / most_elements);
-      while (down_ * across_ < wanted && std::max(rows(), cols()) > 2 * step_) longer_side(2) *= 2;
+      if constexpr (std::is_same_v<T, float>) {
+        while (down_ * across_ < wanted && std::max(rows(), cols()) > 2 * step_) longer_side(2) *= 2;
+      } else {  // oneDNN's quickest code wants all rows of C
+        while (across_ < wanted && cols() > 2 * step_) across_ *= 2;
+      }
     }
   }
 

@@ -447,8 +447,8 @@ __device__ void for_each_piece(LoaderA loader_a, LoaderB loader_b, Element* shar
   }
 }
 
-// Computes a tile of a product whose C is the rows [first, end) of the epilogue's. Tiles are counted row by
-// row.
+// Computes a tile, in the order of tensor_tiles(), of a product whose C is the rows [first, end) of the
+// epilogue's.
 template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
 __device__ void multiply_tensor_tile(const typename LoaderA::source& a, const typename LoaderB::source& b,
                                      int tile, slice_range depths, int first, int end,
@@ -506,7 +506,7 @@ launch_shape tensor_launch_shape(dim3 blocks) {
   return {blocks, dim3(static_cast<unsigned>(at::threads)), shared_bytes};
 }
 
-// How many tiles C (m, n) has.
+// How many tiles C (m, n) has; they are counted row by row.
 template <class Tile>
 PLEXUS_FN int tensor_tiles(int m, int n) {
   return divide_up(m, Tile::block_m) * divide_up(n, Tile::block_n);

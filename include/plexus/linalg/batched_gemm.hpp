@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 namespace plexus::inline PLEXUS_ABI {
@@ -67,16 +66,19 @@ void batched_product(context& context, int count, matrix_view<const T> a, matrix
                      const Epilogue& epilogue) {
   const gemm_shape shape = checked_batch(L, count, shape_of(a), shape_of(b), shape_of(epilogue.c));
   if (count == 0 || shape.m == 0 || shape.n == 0) return;
-  constexpr element_type type = std::is_same_v<T, float> ? element_type::fp32 : tensor_type<T>;
-  switch (choice_for(context, {L, type, shape}).way) {
-    case gemm_way::vendor:
-      return pass_epilogue_after(context, epilogue, [&](const auto& plain) {
-        vendor::batched_gemm<L>(context, count, a, b, plain);
-      });
-    case gemm_way::loops:
-      return kernels::batched_direct_product<L>(context.stream(), count, a, b, epilogue);
-    default:
-      return batched_tiled_gemm<L>(context, count, shape, a, b, epilogue);
+  const gemm_policy policy = context.policy() == gemm_policy::tuned ? default_gemm_policy : context.policy();
+  if (shape.multiplications() <= direct_multiplications(policy))
+    return kernels::batched_direct_product<L>(context.stream(), count, a, b, epilogue);
+  if (policy == gemm_policy::vendor) {
+    return pass_epilogue_after(
+        context, epilogue, [&](const auto& plain) { vendor::batched_gemm<L>(context, count, a, b, plain); });
+  }
+  if constexpr (platform::on_cpu) {  // one kernel for all epilogues, as at gemm()
+    pass_epilogue_after(context, epilogue, [&](const auto& plain) {
+      batched_tiled_gemm<L>(context, count, shape, a, b, plain);
+    });
+  } else {
+    batched_tiled_gemm<L>(context, count, shape, a, b, epilogue);
   }
 }
 
