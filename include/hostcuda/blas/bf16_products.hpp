@@ -14,20 +14,20 @@
 #include <atomic>
 #include <compare>
 #include <cstddef>
-#include <exception>
 #include <map>
 #include <memory>
 #include <new>
-#include <stdexcept>
 #include <string>
 
 namespace hostcuda::detail::blas::onednn {
 
 using product = product_of<__nv_bfloat16>;
 
+struct failure {
+  dnnl_status_t status;
+};
 inline void check(dnnl_status_t status) {
-  if (status == dnnl_out_of_memory) throw std::bad_alloc();
-  if (status != dnnl_success) throw std::runtime_error("oneDNN's status " + std::to_string(status));
+  if (status != dnnl_success) throw failure{status};
 }
 
 template <class T, dnnl_status_t (*Destroy)(T)>
@@ -208,14 +208,14 @@ inline bool suits(const product& p) {
 }
 
 inline cudaError_t multiply(const product& p) {
-  std::atomic<cudaError_t> error{cudaSuccess};
+  std::atomic<dnnl_status_t> status{dnnl_success};
   const auto part = [&](const product& tile) noexcept {
     try {
       multiply_alone(tile);
+    } catch (const failure& failed) {
+      status = failed.status;
     } catch (const std::bad_alloc&) {
-      error = cudaErrorMemoryAllocation;
-    } catch (const std::exception&) {
-      error = cudaErrorUnknown;
+      status = dnnl_out_of_memory;
     }
   };
   if (worth_sharing(p)) {
@@ -224,10 +224,10 @@ inline cudaError_t multiply(const product& p) {
   } else {
     part(p);
   }
-  return error == cudaSuccess ? cudaSuccess
-                              : fail(error,
-                                     "cublasGemmEx: oneDNN failed to multiply bfloat16 matrices; build "
-                                     "without HOSTCUDA_ONEDNN");
+  if (status == dnnl_success) return cudaSuccess;
+  return fail(status == dnnl_out_of_memory ? cudaErrorMemoryAllocation : cudaErrorUnknown,
+              "cublasGemmEx: oneDNN failed to multiply bfloat16 matrices, with status " +
+                  std::to_string(status) + "; build without HOSTCUDA_ONEDNN");
 }
 
 }  // namespace hostcuda::detail::blas::onednn
