@@ -20,6 +20,12 @@ inline void check(cublasStatus_t status, const char* doing) {
           "see the CUDA error of an earlier call, or choose gemm_policy::native");
 }
 
+// How A and B enter a row-major product.
+template <layout L>
+inline constexpr cublasOperation_t operation_of_a = L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N;
+template <layout L>
+inline constexpr cublasOperation_t operation_of_b = L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N;
+
 // Makes what later calls need, so that they can be recorded in a graph.
 inline void prepare(context& context) { context.vendor_blas(); }
 
@@ -29,9 +35,8 @@ void sgemm(context& context, matrix_view<const float> a, matrix_view<const float
            matrix_view<float> c) {
   constexpr float alpha = 1;
   const int depth = L == layout::tn ? a.rows : a.cols;
-  check(cublasSgemm(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N,
-                    L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows, depth, &alpha, b.data, b.ld,
-                    a.data, a.ld, &beta, c.data, c.ld),
+  check(cublasSgemm(context.vendor_blas(), operation_of_b<L>, operation_of_a<L>, c.cols, c.rows, depth,
+                    &alpha, b.data, b.ld, a.data, a.ld, &beta, c.data, c.ld),
         "multiplying matrices");
 }
 
@@ -40,8 +45,8 @@ template <layout L>
 void sgemv(context& context, matrix_view<const float> x, matrix_view<const float> w, float beta,
            matrix_view<float> c) {
   constexpr float alpha = 1;
-  check(cublasSgemv(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N, w.cols, w.rows,
-                    &alpha, w.data, w.ld, x.data, 1, &beta, c.data, 1),
+  check(cublasSgemv(context.vendor_blas(), operation_of_b<L>, w.cols, w.rows, &alpha, w.data, w.ld, x.data, 1,
+                    &beta, c.data, 1),
         "multiplying a vector by a matrix");
 }
 
@@ -70,8 +75,7 @@ void mixed_gemm(context& context, matrix_view<const T> a, matrix_view<const T> b
   constexpr float alpha = 1, beta = Plain::accumulates ? 1 : 0;
   constexpr auto compute = sixteen_bit_float<T> ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_FAST_TF32;
   const matrix_view<float>& c = plain.c;
-  check(cublasGemmEx(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N,
-                     L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows,
+  check(cublasGemmEx(context.vendor_blas(), operation_of_b<L>, operation_of_a<L>, c.cols, c.rows,
                      L == layout::tn ? a.rows : a.cols, &alpha, b.data, data_type<T>, b.ld, a.data,
                      data_type<T>, a.ld, &beta, c.data, CUDA_R_32F, c.ld, compute, CUBLAS_GEMM_DEFAULT),
         "multiplying matrices");
@@ -86,13 +90,12 @@ void batched_gemm(context& context, int count, matrix_view<const T> a, matrix_vi
   const auto stride = [&](const auto& stack) {
     return static_cast<long long>(stack.rows / count) * stack.ld;
   };
-  check(
-      cublasGemmStridedBatchedEx(context.vendor_blas(), L == layout::nt ? CUBLAS_OP_T : CUBLAS_OP_N,
-                                 L == layout::tn ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows / count,
-                                 L == layout::tn ? a.rows / count : a.cols, &alpha, b.data, data_type<T>,
-                                 b.ld, stride(b), a.data, data_type<T>, a.ld, stride(a), &beta, c.data,
-                                 CUDA_R_32F, c.ld, stride(c), count, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-      "multiplying a batch of matrices");
+  check(cublasGemmStridedBatchedEx(context.vendor_blas(), operation_of_b<L>, operation_of_a<L>, c.cols,
+                                   c.rows / count, L == layout::tn ? a.rows / count : a.cols, &alpha, b.data,
+                                   data_type<T>, b.ld, stride(b), a.data, data_type<T>, a.ld, stride(a),
+                                   &beta, c.data, CUDA_R_32F, c.ld, stride(c), count, CUBLAS_COMPUTE_32F,
+                                   CUBLAS_GEMM_DEFAULT),
+        "multiplying a batch of matrices");
 }
 
 #else
