@@ -85,8 +85,9 @@ void batched_product(context& context, int count, matrix_view<const T> a, matrix
 // C_i = epilogue of A_i·B_iᵀ, A_i·B_i or A_iᵀ·B_i for i = 0 … count − 1; shapes at `layout`. Each operand is
 // a stack: a matrix of the rows of all its `count` matrices, one matrix below the other. The epilogue counts
 // the rows of all of C. By the context's policy: the vendor's BLAS, or of products of a few multiplications
-// each element by a loop, or tiles as the table picks them; tune() does not measure it. The order of the sums
-// is fixed: same call, same device, same bits. Throws plexus::error where the stacks do not fit.
+// each element by a loop, or tiles as the table picks them; tune() does not measure it, and
+// gemm_policy::tuned is the default one here. The order of the sums is fixed: same call, same device, same
+// bits. Throws plexus::error where the stacks do not fit.
 template <layout L, class Epilogue>
 void batched_gemm(context& context, int count, matrix_view<const float> a, matrix_view<const float> b,
                   Epilogue epilogue) {
