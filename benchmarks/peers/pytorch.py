@@ -26,6 +26,7 @@ SINGLES = [
     "single-3-3-2-function-train",
     "single-784-300-10-infer",
 ]
+WORKLOADS = [*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES]
 
 
 def read_idx(path, header):
@@ -156,9 +157,9 @@ def main():
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES, "gemm-LAYOUT-MxNxK"]))
+    parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*WORKLOADS, "gemm-LAYOUT-MxNxK"]))
     arguments = parser.parse_args()
-    for name in arguments.workloads or [*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES]:
+    for name in arguments.workloads or WORKLOADS:
         if name in [*MLPS, *MLPS_IN_BF16]:
             torch.set_num_threads(arguments.threads)
             run_mlp(name, arguments.data, arguments.repetitions, arguments.device)
@@ -172,7 +173,7 @@ def main():
             torch.set_num_threads(1)
             run_single(name, arguments.repetitions, arguments.device)
         else:
-            parser.error(f"no workload {name}; there are {' '.join([*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES])} and products")
+            parser.error(f"no workload {name}; there are {' '.join(WORKLOADS)} and products")
 
 
 if __name__ == "__main__":
