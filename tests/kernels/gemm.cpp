@@ -113,7 +113,7 @@ void require_epilogue(plexus::context& context, generator& random, path way, con
   switch (kind) {
     case epilogue_kind::store: {
       multiply(context, way, p, plexus::store{c.view()});
-      require_result(context, c, k, p);
+      require_result(context, c, tolerance_of_sums(k), p);
       break;
     }
     case epilogue_kind::accumulate: {
@@ -123,14 +123,14 @@ void require_epilogue(plexus::context& context, generator& random, path way, con
             old[static_cast<std::size_t>(i) * static_cast<std::size_t>(n) + static_cast<std::size_t>(j)]));
       };
       multiply(context, way, p, plexus::accumulate{c.view()});
-      require_result(context, c, k, [&](int i, int j) { return before(i, j) + p(i, j); });
+      require_result(context, c, tolerance_of_sums(k), [&](int i, int j) { return before(i, j) + p(i, j); });
       break;
     }
     case epilogue_kind::bias_activation: {
       const device_matrix bias = device_matrix::random(random, 1, n, where);
       const float* values = bias.view().data;
       multiply(context, way, p, plexus::bias_activation{c.view(), values, bent_line{}});
-      require_result(context, c, k,
+      require_result(context, c, tolerance_of_sums(k),
                      [&](int i, int j) { return bent_line_of(p(i, j) + static_cast<double>(bias(0, j))); });
       break;
     }
@@ -138,14 +138,14 @@ void require_epilogue(plexus::context& context, generator& random, path way, con
       device_matrix z(m, n, {where.offset, where.slack});
       multiply(context, way, p,
                plexus::bias_activation_keep{c.view(), plexus::no_bias_term{}, bent_line{}, z.view()});
-      require_result(context, z, k, p);
-      require_result(context, c, k, [&](int i, int j) { return bent_line_of(p(i, j)); });
+      require_result(context, z, tolerance_of_sums(k), p);
+      require_result(context, c, tolerance_of_sums(k), [&](int i, int j) { return bent_line_of(p(i, j)); });
       break;
     }
     case epilogue_kind::times_derivative: {
       const device_matrix factors = device_matrix::random(random, m, n, {where.offset, where.slack});
       multiply(context, way, p, plexus::times_derivative{c.view(), stored_factor{factors.view()}});
-      require_result(context, c, k,
+      require_result(context, c, tolerance_of_sums(k),
                      [&](int i, int j) { return p(i, j) * static_cast<double>(factors(i, j)); });
       break;
     }
@@ -185,7 +185,7 @@ void require_skinny(shape size, bool is_one) {
   device_matrix c(size.m, size.n, {});
   REQUIRE(plexus::skinny_gemm<L, plexus::any_shape>(context, {size.m, size.n, size.k}, p.a.view(), p.b.view(),
                                                     plexus::store{c.view()}) == is_one);
-  if (is_one) require_result(context, c, size.k, p);
+  if (is_one) require_result(context, c, tolerance_of_sums(size.k), p);
 }
 
 // Sizes that are known when a product is compiled change nothing of what it computes.

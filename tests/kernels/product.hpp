@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace plexus::kernel_test {
 
@@ -16,11 +17,21 @@ struct shape {
   int count = 1;  // of products, whose matrices lie one below the other
 };
 
-template <layout L, class T = float>
+// Every number as it is.
+struct unrounded {
+  template <class T>
+  double operator()(T value) const {
+    return static_cast<double>(static_cast<float>(value));
+  }
+};
+
+// Multiplied says what a number is multiplied as.
+template <layout L, class T = float, class Multiplied = unrounded>
 struct product {
   using matrix = device_matrix_of<T>;
   shape size;
   matrix a, b;
+  std::vector<double> values_a = all_multiplied(a), values_b = all_multiplied(b);
 
   product(generator& random, shape of, placement where_a, placement where_b)
       : size(of),
@@ -35,25 +46,42 @@ struct product {
     const int b_row = which * (L == layout::nt ? size.n : size.k);
     double sum = 0;
     for (int k = 0; k < size.k; ++k) {
-      sum += static_cast<double>(L == layout::tn ? a(a_row + k, row) : a(a_row + row, k)) *
-             static_cast<double>(L == layout::nt ? b(b_row + j, k) : b(b_row + k, j));
+      sum += (L == layout::tn ? at(values_a, size.m, a_row + k, row) : at(values_a, size.k, a_row + row, k)) *
+             (L == layout::nt ? at(values_b, size.k, b_row + j, k) : at(values_b, size.n, b_row + k, j));
     }
     return sum;
   }
+
+ private:
+  static std::vector<double> all_multiplied(const matrix& x) {
+    std::vector<double> result;
+    for (int i = 0; i < x.rows(); ++i) {
+      for (int j = 0; j < x.cols(); ++j) result.push_back(Multiplied{}(x(i, j)));
+    }
+    return result;
+  }
+
+  static double at(const std::vector<double>& values, int cols, int row, int col) {
+    return values[static_cast<std::size_t>(row) * static_cast<std::size_t>(cols) +
+                  static_cast<std::size_t>(col)];
+  }
 };
 
-// Every element within 1e-6·√k, relative to the larger of 1 and itself, and nothing written beside them.
-template <class Expected>
-void require_result(context& context, device_matrix& c, int k, const Expected& expected) {
-  c.download(context.stream());
-  const double tolerance = 1e-6 * std::sqrt(std::max(k, 1));
+// What the rounding of sums of k terms in FP32 may come to, relative to the larger of 1 and the sum.
+inline double tolerance_of_sums(int k) { return 1e-6 * std::sqrt(std::max(k, 1)); }
+
+// Every element within `tolerance` of what is expected, relative to the larger of 1 and it, and nothing
+// written beside them.
+template <class T, class Expected>
+void require_result(const context& on, device_matrix_of<T>& c, double tolerance, const Expected& expected) {
+  c.download(on.stream());
   double worst = 0;
   int worst_row = 0, worst_col = 0;
   for (int i = 0; i < c.rows(); ++i) {
     for (int j = 0; j < c.cols(); ++j) {
       const double right = expected(i, j);
       const double difference =
-          std::abs(static_cast<double>(c(i, j)) - right) / std::max(1.0, std::abs(right));
+          std::abs(static_cast<double>(static_cast<float>(c(i, j))) - right) / std::max(1.0, std::abs(right));
       if (!(difference <= worst)) {  // NaN counts as worst
         worst = difference;
         worst_row = i;

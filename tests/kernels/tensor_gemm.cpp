@@ -1,6 +1,5 @@
 // GEMM on tensor cores against a naive product in double of the operands as a tensor core takes them.
-#include "device_matrix.hpp"
-#include "support/catch.hpp"
+#include "product.hpp"
 #include "support/worst.hpp"
 
 #include <plexus/activations/identity.hpp>
@@ -19,18 +18,18 @@ using namespace plexus::kernel_test;
 using plexus::layout, plexus::matrix_view;
 namespace kernels = plexus::kernels;
 
-// What is multiplied: 16-bit numbers as they are; of a float the 10 leading bits of the mantissa, rounded to
+// 16-bit numbers are multiplied as they are; of a float the 10 leading bits of the mantissa, rounded to
 // nearest, ties away from zero.
-template <class T>
-double multiplied(T value) {
-  if constexpr (!std::is_same_v<T, float>) {
-    return static_cast<double>(static_cast<float>(value));
-  } else {
+struct as_by_tensor_cores : unrounded {
+  using unrounded::operator();
+  double operator()(float value) const {
     int exponent = 0;
     const double fraction = std::frexp(static_cast<double>(value), &exponent);
     return std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11);
   }
-}
+};
+template <layout L, class T>
+using tensor_product = product<L, T, as_by_tensor_cores>;
 
 // GPUs before sm_80 multiply FP32 as it is.
 bool device_knows_tf32() {
@@ -40,58 +39,17 @@ bool device_knows_tf32() {
   return major >= 8;
 }
 
-struct shape {
-  int m, n, k;
-};
-
 template <class T>
-std::vector<double> all_multiplied(const device_matrix_of<T>& x) {
-  std::vector<double> result;
-  for (int i = 0; i < x.rows(); ++i) {
-    for (int j = 0; j < x.cols(); ++j) result.push_back(multiplied(x(i, j)));
-  }
-  return result;
+double tolerance_for(int k) {
+  static const bool rounded = device_knows_tf32();
+  return std::is_same_v<T, float> && !rounded ? 0x1p-10 * std::sqrt(std::max(k, 1)) : tolerance_of_sums(k);
 }
-
-// One product's operands, and its elements in double.
-template <layout L, class T>
-struct product {
-  shape size;
-  device_matrix_of<T> a, b;
-  std::vector<double> values_a = all_multiplied(a), values_b = all_multiplied(b);
-
-  product(generator& random, shape of, placement where_a, placement where_b)
-      : size(of),
-        a(L == layout::tn ? device_matrix_of<T>::random(random, of.k, of.m, where_a)
-                          : device_matrix_of<T>::random(random, of.m, of.k, where_a)),
-        b(L == layout::nt ? device_matrix_of<T>::random(random, of.n, of.k, where_b)
-                          : device_matrix_of<T>::random(random, of.k, of.n, where_b)) {}
-
-  double operator()(int i, int j) const {
-    const auto at = [](const std::vector<double>& values, int cols, int row, int col) {
-      return values[static_cast<std::size_t>(row) * static_cast<std::size_t>(cols) +
-                    static_cast<std::size_t>(col)];
-    };
-    double sum = 0;
-    for (int k = 0; k < size.k; ++k) {
-      sum += (L == layout::tn ? at(values_a, size.m, k, i) : at(values_a, size.k, i, k)) *
-             (L == layout::nt ? at(values_b, size.k, j, k) : at(values_b, size.n, k, j));
-    }
-    return sum;
-  }
-
-  double tolerance() const {
-    static const bool rounded = device_knows_tf32();
-    return (std::is_same_v<T, float> && !rounded ? 0x1p-10 : 1e-6) * std::sqrt(std::max(size.k, 1));
-  }
-};
 
 enum class tile { small, large, by_wmma };
 constexpr tile tiles[] = {tile::small, tile::large, tile::by_wmma};
-constexpr layout layouts[] = {layout::nt, layout::nn, layout::tn};
 
 template <layout L, class T, class Epilogue>
-void multiply(const plexus::context& on, tile by, const product<L, T>& p, const Epilogue& epilogue) {
+void multiply(const plexus::context& on, tile by, const tensor_product<L, T>& p, const Epilogue& epilogue) {
   const matrix_view<const T> a = p.a.view(), b = p.b.view();
   switch (by) {
     case tile::small:
@@ -104,31 +62,6 @@ void multiply(const plexus::context& on, tile by, const product<L, T>& p, const 
   }
 }
 
-// Every element within `tolerance` of what is expected, relative to the larger of 1 and it, and nothing
-// written beside.
-template <class T, class Expected>
-void require_result(const plexus::context& on, device_matrix_of<T>& c, double tolerance,
-                    const Expected& expected) {
-  c.download(on.stream());
-  double worst = 0;
-  int worst_row = 0, worst_col = 0;
-  for (int i = 0; i < c.rows(); ++i) {
-    for (int j = 0; j < c.cols(); ++j) {
-      const double right = expected(i, j);
-      const double difference =
-          std::abs(static_cast<double>(static_cast<float>(c(i, j))) - right) / std::max(1.0, std::abs(right));
-      if (!(difference <= worst)) {  // NaN counts as worst
-        worst = difference;
-        worst_row = i;
-        worst_col = j;
-      }
-    }
-  }
-  INFO("worst at (" << worst_row << ", " << worst_col << ")");
-  REQUIRE(worst <= tolerance);
-  REQUIRE(c.guards_intact());
-}
-
 template <layout L, class T>
 void require_product(const plexus::context& on, generator& random, tile by, shape size,
                      const placement (&where)[3]) {
@@ -136,10 +69,10 @@ void require_product(const plexus::context& on, generator& random, tile by, shap
                  << size.n << ", k " << size.k);
   for (const placement& at : where)
     UNSCOPED_INFO("ld = columns + " << at.slack << ", " << at.offset << " elements past alignment");
-  const product<L, T> p(random, size, where[0], where[1]);
+  const tensor_product<L, T> p(random, size, where[0], where[1]);
   device_matrix c(size.m, size.n, where[2]);
   multiply(on, by, p, plexus::store{c.view()});
-  require_result(on, c, p.tolerance(), p);
+  require_result(on, c, tolerance_for<T>(p.size.k), p);
 }
 
 template <class T>
@@ -227,14 +160,14 @@ TEMPLATE_TEST_CASE("tensor_gemm: 16-bit results are the sums in FP32, rounded on
                    __nv_bfloat16) {
   const plexus::context on;
   generator random(25);
-  const product<layout::nt, TestType> p(random, {50, 70, 100}, {}, {});
+  const tensor_product<layout::nt, TestType> p(random, {50, 70, 100}, {}, {});
   const device_matrix bias = device_matrix::random(random, 1, 70, {});
   device_matrix_of<TestType> c(50, 70, {2, 1});
   multiply(
       on, tile::small, p,
       plexus::bias_activation{c.view(), static_cast<const float*>(bias.view().data), plexus::identity{}});
   const double half_of_last_bit = std::is_same_v<TestType, __half> ? 0x1p-11 : 0x1p-8;
-  require_result(on, c, half_of_last_bit + p.tolerance(),
+  require_result(on, c, half_of_last_bit + tolerance_for<TestType>(p.size.k),
                  [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
 }
 
@@ -243,7 +176,7 @@ TEMPLATE_TEST_CASE("tensor_gemm: slices of k lie one below the other and add up 
   const plexus::context on;
   generator random(28);
   const int slices = GENERATE(2, 3, 9);
-  const product<layout::tn, TestType> p(random, {35, 50, 200}, {5, 0}, {6, 0});
+  const tensor_product<layout::tn, TestType> p(random, {35, 50, 200}, {5, 0}, {6, 0});
   device_matrix parts(slices * 35, 50, {});
   kernels::launch_tensor_gemm<layout::tn, kernels::small_tensor_tile>(
       on.stream(), matrix_view<const TestType>(p.a.view()), matrix_view<const TestType>(p.b.view()),
@@ -257,27 +190,27 @@ TEMPLATE_TEST_CASE("tensor_gemm: slices of k lie one below the other and add up 
       worst = support::worse(worst, std::abs(sum - p(i, j)) / std::max(1.0, std::abs(p(i, j))));
     }
   }
-  REQUIRE(worst <= p.tolerance());
+  REQUIRE(worst <= tolerance_for<TestType>(p.size.k));
   REQUIRE(parts.guards_intact());
 }
 
 TEST_CASE("gemm of 16-bit elements: few results of long sums, which a GPU adds up in slices") {
   plexus::context on;
   generator random(30);
-  const product<layout::tn, __half> p(random, {20, 30, 700}, {4, 0}, {2, 0});
+  const tensor_product<layout::tn, __half> p(random, {20, 30, 700}, {4, 0}, {2, 0});
   const device_matrix bias = device_matrix::random(random, 1, 30, {});
   device_matrix_of<__half> c(20, 30, {2, 0});
   plexus::gemm<layout::tn>(
       on, matrix_view<const __half>(p.a.view()), matrix_view<const __half>(p.b.view()),
       plexus::bias_activation{c.view(), static_cast<const float*>(bias.view().data), plexus::identity{}});
-  require_result(on, c, 0x1p-11 + p.tolerance(),
+  require_result(on, c, 0x1p-11 + tolerance_for<__half>(p.size.k),
                  [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
 }
 
 TEST_CASE("tensor_gemm: two runs give the same bits, and neither tile nor instruction changes them") {
   const plexus::context on;
   generator random(26);
-  const product<layout::nn, __half> p(random, {132, 136, 200}, {}, {});
+  const tensor_product<layout::nn, __half> p(random, {132, 136, 200}, {}, {});
   const auto bits_of = [&](tile by) {
     device_matrix c(p.size.m, p.size.n, {});
     multiply(on, by, p, plexus::store{c.view()});
@@ -330,7 +263,8 @@ TEST_CASE("tensor_gemm: an operand may come from another loader") {
                                              plexus::store{c.view()});
   require_result(on, c, 1e-5, [&](int i, int j) {
     double sum = 0;
-    for (int at = 0; at < k; ++at) sum += multiplied(numbers(0, i + at)) * multiplied(weights(at, j));
+    for (int at = 0; at < k; ++at)
+      sum += as_by_tensor_cores{}(numbers(0, i + at)) * as_by_tensor_cores{}(weights(at, j));
     return sum;
   });
 }
@@ -363,12 +297,12 @@ void require_product_by_cuda_cores() {
   using b = kernels::staged_operand<T, 32, L == layout::nt, 1>;
   const plexus::context on;
   generator random(27);
-  const product<L, T> p(random, {31, 27, a::depth - 1}, {}, {});
+  const tensor_product<L, T> p(random, {31, 27, a::depth - 1}, {}, {});
   device_matrix c(31, 27, {});
   const matrix_view<const T> view_a = p.a.view(), view_b = p.b.view();
   plexus::launch("multiplying by CUDA cores", on.stream(), {dim3(1), dim3(32)}, by_cuda_cores<a, b>, view_a,
                  view_b, plexus::store{c.view()});
-  require_result(on, c, std::is_same_v<T, float> ? 0x1p-8 : p.tolerance(), p);
+  require_result(on, c, std::is_same_v<T, float> ? 0x1p-8 : tolerance_for<T>(p.size.k), p);
 }
 
 }  // namespace
