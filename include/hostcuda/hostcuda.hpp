@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hostcuda/builtins.hpp>
+#include <hostcuda/host_work.hpp>
 #include <hostcuda/keywords.hpp>
 #include <hostcuda/launch.hpp>
 #include <hostcuda/runtime/device.hpp>

@@ -501,6 +501,19 @@ class basic_network {
     return region<L>(training_memory_.data() + region_begin<layer_count>(capacity_), rows);
   }
 
+  // What layers keep for backward beside these.
+  template <std::size_t L>
+  static constexpr std::size_t kept_begin(int rows) {
+    return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
+      return (std::size_t{0} + ... + padded<unsigned char>(elements(rows, kept_bytes_of<layer<Before>>)));
+    }
+    (std::make_index_sequence<L>{});
+  }
+  template <std::size_t L>
+  unsigned char* kept_of() const {
+    return kept_bytes_of<layer<L>> == 0 ? nullptr : kept_.data() + kept_begin<L>(capacity_);
+  }
+
   static constexpr bool any_keeps_z = []<std::size_t... L>(std::index_sequence<L...>) {
     return (false || ... || keeps_z<L>);
   }
@@ -511,6 +524,7 @@ class basic_network {
     if (training_memory_.size() != 0) return;
     training_memory_ = buffer<storage>((any_keeps_z ? 2 : 1) * region_begin<layer_count>(capacity_));
     if constexpr (low_precision) fill_zero(stream(), training_memory_.view());
+    kept_ = buffer<unsigned char>(kept_begin<layer_count>(capacity_));
     reserve_fused_training();
     ++memory_version_;
   }
@@ -566,10 +580,11 @@ class basic_network {
       }
     }
     for_each_layer([&]<std::size_t L>() {
-      basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}};
+      basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}, nullptr};
       if constexpr (keeps_z<L>) {
         if (training) memory.z = z_of<L>(x.rows);
       }
+      if (training) memory.kept = kept_of<L>();
       layer<L>::forward(context_, parameters_of<L>(), input_of<L>(x), memory);
     });
   }
@@ -611,7 +626,7 @@ class basic_network {
   void backward_from(matrix_view<const float> x, const InputDelta& dx) {
     const auto backward_into = [&](const auto& input_delta) {
       layer<L>::backward(context_, parameters_of<L>(), gradients_.data() + layer_offset<L>, input_of<L>(x),
-                         delta_of<L>(x.rows), input_delta);
+                         delta_of<L>(x.rows), kept_of<L>(), input_delta);
     };
     if constexpr (L == 0) {
       backward_into(dx);
@@ -721,6 +736,7 @@ class basic_network {
   buffer<float> parameters_, gradients_, state_;
   buffer<double> totals_;  // Σ loss, Σ correct
   buffer<storage> inputs_, activations_, training_memory_;
+  buffer<unsigned char> kept_;
   buffer<float> outputs_, gradient_parts_, row_results_;
   buffer<float> staged_inputs_, staged_targets_;
   buffer<int> staged_labels_;

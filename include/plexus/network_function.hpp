@@ -58,6 +58,13 @@ class network_function {
   static constexpr std::size_t weights_of = detail::arena_layout<Layers>::layer_offset(L);
 
   template <std::size_t... L>
+  static constexpr bool all_dense(std::index_sequence<L...>) {
+    return (requires { layer<L>::is_dense; } && ...);
+  }
+  static_assert(all_dense(std::make_index_sequence<layer_count>{}),
+                "plexus::network_function: one thread evaluates chains of dense layers; use predict()");
+
+  template <std::size_t... L>
   static constexpr bool all_small(std::index_sequence<L...>) {
     return ((layer<L>::input_shape::size * layer<L>::output_shape::size <= 16384) && ...);
   }

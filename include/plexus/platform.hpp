@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #if defined(__CUDACC__)
 
@@ -117,6 +118,12 @@ cudaError_t parallel_for(cudaStream_t stream, std::size_t count, Function functi
   return cudaLaunchKernelEx(&config, parallel_for_kernel<Function>, count, function);
 }
 
+// Never called: the work of a GPU is kernels.
+template <class Work>
+cudaError_t run_on_host(cudaStream_t stream, Work work);
+template <class Function>
+void share(std::size_t parts, const Function& function);
+
 // The block's dynamic shared memory.
 template <class T>
 __device__ T* dynamic_shared() {
@@ -133,6 +140,18 @@ inline std::string fault_report() { return hostcuda::last_report(); }
 template <class Function>
 cudaError_t parallel_for(cudaStream_t stream, std::size_t count, Function function) {
   return hostcuda::parallel_for(stream, count, function);
+}
+
+// work() on the stream. It may call share().
+template <class Work>
+cudaError_t run_on_host(cudaStream_t stream, Work work) {
+  return hostcuda::run_on_host(stream, std::move(work));
+}
+
+// function(part) for every part in [0, parts), each of them worth waking another thread for.
+template <class Function>
+void share(std::size_t parts, const Function& function) {
+  hostcuda::share(parts, function);
 }
 
 template <class T>
@@ -152,3 +171,16 @@ T* dynamic_shared() {
 #include <hostcuda/cublas.hpp>
 #endif
 #endif
+
+namespace plexus::inline PLEXUS_ABI::platform {
+
+// C (m, n) = op(A)·op(B) + beta·C, row-major, by the calling thread alone: a CPU's BLAS. Never called where
+// there is none.
+#if defined(PLEXUS_VENDOR_BLAS) && !defined(__CUDACC__)
+using hostcuda::multiply_here;
+#else
+void multiply_here(bool transpose_a, bool transpose_b, int m, int n, int k, const float* a, int lda,
+                   const float* b, int ldb, float beta, float* c, int ldc);
+#endif
+
+}  // namespace plexus::inline PLEXUS_ABI::platform

@@ -8,7 +8,9 @@
 #include <plexus/activations/sigmoid.hpp>
 #include <plexus/activations/softplus.hpp>
 #include <plexus/activations/tanh.hpp>
+#include <plexus/layers/conv2d.hpp>
 #include <plexus/layers/dense.hpp>
+#include <plexus/layers/pool.hpp>
 #include <plexus/losses/quadratic.hpp>
 #include <plexus/losses/softmax_cross_entropy.hpp>
 #include <plexus/network.hpp>

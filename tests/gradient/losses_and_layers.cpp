@@ -99,6 +99,30 @@ TEST_CASE("Gradients through softplus", "[gradient][slow]") { check_activation<p
 TEST_CASE("Gradients through identity", "[gradient][slow]") { check_activation<px::identity>(); }
 TEST_CASE("Gradients through a user's activation", "[gradient][slow]") { check_activation<swish>(); }
 
+// Every option of windows once, and sums over shared weights.
+TEST_CASE("Gradients through convolutions and means", "[gradient][slow]") {
+  using plain = px::network<px::image<2, 5, 6>, px::conv2d<3, 3, px::tanh>,
+                            px::average_pool<2, px::stride<1>>, px::conv2d<2, 1, px::sigmoid>, px::dense<3>>;
+  using options =
+      px::network<px::image<4, 5, 4>, px::conv2d<4, 3, px::softplus, px::same, px::groups<2>>,
+                  px::conv2d<3, px::extent2d{2, 1}, swish, px::stride<2, 1>, px::padding<1, 0>, px::no_bias>,
+                  px::conv2d<4, 2, px::identity, px::dilation<1, 2>>, px::global_average_pool>;
+  for (const auto policy : {px::gemm_policy::native, px::default_gemm_policy}) {
+    check_gradients<plain>(support::random_targets(3, 60, 3), px::quadratic{}, policy);
+    check_gradients<plain>(support::largest_feature(3, 60, 3), px::softmax_cross_entropy{}, policy);
+    check_gradients<options>(support::random_targets(3, 80, 4), px::quadratic{}, policy);
+  }
+}
+
+// A maximum has kinks where two pixels of a window are nearly equal: here all of them lie 0.1 apart, more
+// than a difference moves one.
+TEST_CASE("Gradients through max pooling", "[gradient][slow]") {
+  using net = px::network<px::image<1, 5, 5>, px::max_pool<3, px::stride<2>, px::padding<1>>>;
+  px::dataset data = support::random_targets(2, 25, 9);
+  for (std::size_t i = 0; i < 50; ++i) data.inputs[i] = static_cast<float>(i * 7 % 25) * 0.1f - 1;
+  check_gradients<net>(data, px::quadratic{}, px::default_gemm_policy);
+}
+
 // relu and leaky_relu have a kink that a difference may straddle, so they are held against the equations in
 // double. The same test checks every other activation at a size where tiles and edges matter.
 namespace {

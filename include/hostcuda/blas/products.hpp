@@ -278,3 +278,16 @@ inline cudaError_t check_addressable([[maybe_unused]] const char* call, [[maybe_
 }
 
 }  // namespace hostcuda::detail::blas
+
+namespace hostcuda {
+
+// C (m, n) = op(A)·op(B) + beta·C, row-major, by the calling thread alone: for who shares out work himself.
+inline void multiply_here(bool transpose_a, bool transpose_b, int m, int n, int k, const float* a, int lda,
+                          const float* b, int ldb, float beta, float* c, int ldc) {
+  static const bool alone = (detail::blas::use_one_thread(), true);
+  static_cast<void>(alone);
+  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
+              m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+}
+
+}  // namespace hostcuda

@@ -61,7 +61,7 @@ struct chain<Number, InputShape, First, Rest...> {
 // A tensor's place in the arena.
 struct tensor_record {
   std::size_t layer = 0;
-  int module_number = 0;  // its layer's number in PyTorch's nn.Sequential
+  int module_number = 0;  // the number of its module in PyTorch's nn.Sequential
   parameter_spec spec;
   std::size_t offset = 0;
 };
@@ -78,15 +78,15 @@ struct arena_layout<std::tuple<Layers...>> {
     std::array<tensor_record, tensor_count> records{};
     std::size_t next = 0, layer = 0, offset = 0;
     int module_number = 0;
-    const auto place = [&](const auto& specs, int modules) {
+    const auto place = [&](const auto& specs, int modules, int before) {
       for (const parameter_spec& spec : specs) {
-        records[next++] = {layer, module_number, spec, offset};
+        records[next++] = {layer, module_number + before, spec, offset};
         offset += padded(spec.size());
       }
       ++layer;
       module_number += modules;
     };
-    (place(Layers::parameters, Layers::modules), ...);
+    (place(Layers::parameters, Layers::modules, modules_before<Layers>), ...);
     return records;
   }();
 

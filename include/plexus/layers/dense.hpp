@@ -31,7 +31,9 @@ struct dense {
     static constexpr bool is_dense = true;
     static constexpr bool has_bias = std::is_same_v<Bias, with_bias>;
     static constexpr int in = InputShape::size;
-    static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
+    // An image is flattened first: nn.Flatten.
+    static constexpr int modules_before = image_traits<InputShape>::is_image ? 1 : 0;
+    static constexpr int modules = modules_before + (std::is_same_v<Activation, identity> ? 1 : 2);
     static constexpr auto parameters = [] {
       std::array<parameter_spec, has_bias ? 2 : 1> specs{};
       specs[0] = {"weight", {Out, in}, {in, Out}, true};
@@ -54,7 +56,8 @@ struct dense {
     template <class Precision, class InputDelta>
     static void backward(context& on, const layer_parameters<Precision>& w, float* dw,
                          matrix_view<const typename Precision::storage> x,
-                         matrix_view<const typename Precision::storage> delta, const InputDelta& dx) {
+                         matrix_view<const typename Precision::storage> delta, const unsigned char*,
+                         const InputDelta& dx) {
       multiply<Precision, layout::tn, dw_product>(on, delta, x, store{matrix(dw, Out, in)});
       if constexpr (has_bias) column_sums(on, delta, dw + bias_offset);
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {

@@ -7,8 +7,14 @@
 //   input_shape, output_shape, activation           types
 //   parameters                                      std::array of parameter_spec
 //   modules                                         how many modules it is in PyTorch's nn.Sequential
-//   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z if it is kept
-//   backward(context&, w, dw, x, delta, dx)         delta = ∂C/∂z (n, out) → dw; and dx unless it is nothing
+//   modules_before                                  of these, the ones before that with the parameters; none
+//   if
+//                                                   it does not say
+//   kept_bytes                                      what it keeps of each sample for backward beside a and z;
+//                                                   nothing if it does not say
+//   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z and
+//                                                   memory.kept if they are kept
+//   backward(context&, w, dw, x, delta, kept, dx)   delta = ∂C/∂z (n, out) → dw; and dx unless it is nothing
 //
 // Both are templates over the network's precision: x and delta have elements of Precision::storage, and so
 // have the weights that w is made of.
@@ -70,9 +76,23 @@ struct layer_parameters {
 template <class Output, class Storage>
 struct basic_layer_memory {
   matrix_view<Output> a;
-  matrix_view<Storage> z;  // data is null where z is not kept
+  matrix_view<Storage> z;         // data is null where z is not kept
+  unsigned char* kept = nullptr;  // (n, kept_bytes), or null
 };
 using layer_memory = basic_layer_memory<float, float>;
+
+// What a layer says of itself, or what holds where it says nothing.
+template <class Layer>
+inline constexpr int kept_bytes_of = 0;
+template <class Layer>
+requires requires { Layer::kept_bytes; }
+inline constexpr int kept_bytes_of<Layer> = Layer::kept_bytes;
+
+template <class Layer>
+inline constexpr int modules_before = 0;
+template <class Layer>
+requires requires { Layer::modules_before; }
+inline constexpr int modules_before<Layer> = Layer::modules_before;
 
 // Where backward puts ∂C/∂x · σ'(z of the layer before): the delta of that layer (BP2).
 template <class Derivative, class T = float>

@@ -1,7 +1,7 @@
 // Shapes as types: what one sample looks like between two layers.
 #pragma once
 
-#include <plexus/platform.hpp>
+#include <plexus/core/extent.hpp>
 
 #include <concepts>
 
@@ -12,6 +12,20 @@ template <int... Extents>
 struct shape {
   static_assert(((Extents > 0) && ...), "plexus::shape: every extent is at least 1");
   static constexpr int size = (1 * ... * Extents);
+};
+
+// A sample's shape as an image: channels, height, width.
+template <class Shape>
+struct image_traits {
+  static constexpr bool is_image = false;
+  static constexpr int channels = 1;
+  static constexpr extent2d extent = 1;
+};
+template <int Channels, int Height, int Width>
+struct image_traits<shape<Channels, Height, Width>> {
+  static constexpr bool is_image = true;
+  static constexpr int channels = Channels;
+  static constexpr extent2d extent{Height, Width};
 };
 
 // The first entry of a network: vectors of Width values.

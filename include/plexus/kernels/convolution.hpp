@@ -1,0 +1,405 @@
+// Convolution of images as matrix products of which one operand is never stored: the patches under the
+// filter, read where they lie. ("Implicit GEMM": Chetlur et al., "cuDNN", arXiv 1410.0759, section 3.)
+//
+// With images x (n, C, H, W), filters w (O, C/G, kh, kw) and outputs (n, O, oh, ow), one group of the G
+// computes, j running over the pixels of all images and k over the taps (c, r, s) of a filter:
+//   forward          z (o, j)  = Σ_k w(o, k)·patch(k, j)
+//   gradient of x    dx (c, j) = Σ_k w(o, c, r, s)·δ(the outputs that pixel j reaches by tap k = (o, r, s))
+//   gradient of w    dw (o, k) = Σ_j δ(o, j)·patch(k, j)
+// They run on the main loop of gemm.hpp with loaders of their own. Neighbouring lanes take neighbouring
+// pixels, which lie next to each other in memory.
+#pragma once
+
+#include <plexus/core/divisor.hpp>
+#include <plexus/kernels/convolution_shape.hpp>
+#include <plexus/kernels/epilogue.hpp>
+#include <plexus/kernels/gemm.hpp>
+
+#include <cstddef>
+
+namespace plexus::inline PLEXUS_ABI::kernels {
+
+// An operand (extent, depth) of which element (i, k) is value(along_extent(i), along_depth(k)): what the two
+// indices come to is worked out once each. depth_is_contiguous says along which of the two neighbours lie
+// next to each other in memory. Elements are of type T, products in FP32.
+
+// w as a matrix: one row for each output.
+template <class T>
+struct filter_rows {
+  static constexpr bool depth_is_contiguous = true;
+  const T* data;
+  int extents, ld;
+
+  PLEXUS_FN filter_rows of_group(int group) const {
+    return {data + static_cast<std::ptrdiff_t>(group) * extents * ld, extents, ld};
+  }
+  PLEXUS_FN int along_extent(int o) const { return o * ld; }
+  PLEXUS_FN int along_depth(int k) const { return k; }
+  PLEXUS_FN float value(int row, int k) const { return static_cast<float>(data[row + k]); }
+};
+
+// w the other way round: one row for each input channel c, in it all (o, r, s).
+template <class T>
+struct filters_of_channels {
+  static constexpr bool depth_is_contiguous = true;
+  const T* data;
+  int extents, ld;
+  int taps;  // kh·kw
+  int outputs;
+  divisor by_taps;
+
+  filters_of_channels(const T* w, int row, const convolution_shape& of)
+      : data(w),
+        extents(of.group_channels()),
+        ld(row),
+        taps(of.window.area()),
+        outputs(of.group_outputs()),
+        by_taps(taps) {}
+
+  PLEXUS_FN filters_of_channels of_group(int group) const {
+    filters_of_channels result = *this;
+    result.data += static_cast<std::ptrdiff_t>(group) * outputs * ld;
+    return result;
+  }
+  PLEXUS_FN int along_extent(int c) const { return c * taps; }
+  PLEXUS_FN int along_depth(int k) const {
+    const int o = by_taps(k);
+    return o * ld + by_taps.remainder(k, o);
+  }
+  PLEXUS_FN float value(int channel, int tap) const { return static_cast<float>(data[channel + tap]); }
+};
+
+// δ as a matrix: one row for each output, along it the pixels of all images.
+template <class T>
+struct delta_rows {
+  static constexpr bool depth_is_contiguous = true;
+  const T* data;
+  int extents, ld;
+  int pixels;
+  divisor by_pixels;
+
+  delta_rows(const matrix_view<const T>& delta, const convolution_shape& of)
+      : data(delta.data),
+        extents(of.group_outputs()),
+        ld(delta.ld),
+        pixels(of.output().area()),
+        by_pixels(pixels) {}
+
+  PLEXUS_FN delta_rows of_group(int group) const {
+    delta_rows result = *this;
+    result.data += group * extents * pixels;
+    return result;
+  }
+  PLEXUS_FN int along_extent(int o) const { return o * pixels; }
+  PLEXUS_FN std::ptrdiff_t along_depth(int j) const {
+    const int sample = by_pixels(j);
+    return static_cast<std::ptrdiff_t>(sample) * ld + by_pixels.remainder(j, sample);
+  }
+  PLEXUS_FN float value(int output, std::ptrdiff_t pixel) const {
+    return static_cast<float>(data[output + pixel]);
+  }
+};
+
+// One pixel of the image that a product's columns stand for, and where its sample begins in the other one.
+struct image_place {
+  std::ptrdiff_t sample;
+  int y, x;
+};
+
+// Walks over pixels of images (n, height, width).
+struct pixel_grid {
+  int ld;
+  int area, width;
+  divisor by_area, by_width;
+
+  pixel_grid(extent2d image, int row)
+      : ld(row), area(image.area()), width(image.width), by_area(area), by_width(width) {}
+
+  PLEXUS_FN image_place at(int j) const {
+    const int sample = by_area(j), pixel = by_area.remainder(j, sample), y = by_width(pixel);
+    return {static_cast<std::ptrdiff_t>(sample) * ld, y, by_width.remainder(pixel, y)};
+  }
+};
+
+// A filter's tap: its channel, as the place where that begins in a sample, and its distance from the patch's
+// corner. Short, for a thread may hold eight of them.
+struct tap_place {
+  int channel;
+  short y, x;
+};
+
+// Walks over the taps (channel, r, s).
+struct tap_grid {
+  extent2d dilation;
+  int channel_size;
+  divisor by_area, by_width;
+
+  tap_grid(const convolution_shape& of, int size_of_channel)
+      : dilation(of.dilation),
+        channel_size(size_of_channel),
+        by_area(of.window.area()),
+        by_width(of.window.width) {}
+
+  PLEXUS_FN tap_place at(int k) const {
+    const int channel = by_area(k), tap = by_area.remainder(k, channel), r = by_width(tap);
+    return {channel * channel_size, static_cast<short>(r * dilation.height),
+            static_cast<short>(by_width.remainder(tap, r) * dilation.width)};
+  }
+};
+
+// x as the patches under the filter, zero beyond the image's edges; and which of the two indices is the
+// product's depth.
+template <class T>
+struct patch_reader {
+  const T* data;
+  int group_size;
+  extent2d image, stride, padding;
+  pixel_grid outputs;
+  tap_grid taps;
+
+  patch_reader(const matrix_view<const T>& x, const convolution_shape& of)
+      : data(x.data),
+        group_size(of.group_channels() * of.image.area()),
+        image(of.image),
+        stride(of.stride),
+        padding(of.padding),
+        outputs(of.output(), x.ld),
+        taps(of, of.image.area()) {}
+
+  // The patch's corner.
+  PLEXUS_FN image_place pixel(int j) const {
+    image_place at = outputs.at(j);
+    at.y = at.y * stride.height - padding.height;
+    at.x = at.x * stride.width - padding.width;
+    return at;
+  }
+  PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
+  PLEXUS_FN float read(const image_place& corner, const tap_place& tap) const {
+    const int y = corner.y + tap.y, x = corner.x + tap.x;
+    const bool is_inside = y >= 0 && y < image.height && x >= 0 && x < image.width;
+    return is_inside ? static_cast<float>(data[corner.sample + tap.channel + y * image.width + x]) : 0.0f;
+  }
+};
+
+// δ as what each pixel of x receives: by tap (r, s) from the output whose patch has the pixel there, if the
+// stride leaves one.
+template <class T>
+struct delta_reader {
+  const T* data;
+  int group_size;
+  extent2d output, stride, padding;
+  divisor by_stride_y, by_stride_x;
+  pixel_grid inputs;
+  tap_grid taps;
+
+  delta_reader(const matrix_view<const T>& delta, const convolution_shape& of)
+      : data(delta.data),
+        group_size(of.group_outputs() * of.output().area()),
+        output(of.output()),
+        stride(of.stride),
+        padding(of.padding),
+        by_stride_y(stride.height),
+        by_stride_x(stride.width),
+        inputs(of.image, delta.ld),
+        taps(of, of.output().area()) {}
+
+  PLEXUS_FN image_place pixel(int j) const {
+    image_place at = inputs.at(j);
+    at.y += padding.height;
+    at.x += padding.width;
+    return at;
+  }
+  PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
+  PLEXUS_FN float read(const image_place& pixel, const tap_place& tap) const {
+    const int down = pixel.y - tap.y, across = pixel.x - tap.x;
+    if (down < 0 || across < 0) return 0;
+    const int y = by_stride_y(down), x = by_stride_x(across);
+    const bool is_there =
+        y * stride.height == down && x * stride.width == across && y < output.height && x < output.width;
+    return is_there ? static_cast<float>(data[pixel.sample + tap.channel + y * output.width + x]) : 0.0f;
+  }
+};
+
+// A reader's values as an operand: taps along the depth, pixels along the extent …
+template <class Reader>
+struct taps_by_pixels {
+  static constexpr bool depth_is_contiguous = false;
+  Reader reader;
+  int extents;
+
+  PLEXUS_FN taps_by_pixels of_group(int group) const {
+    taps_by_pixels result = *this;
+    result.reader.data += group * reader.group_size;
+    return result;
+  }
+  PLEXUS_FN image_place along_extent(int j) const { return reader.pixel(j); }
+  PLEXUS_FN tap_place along_depth(int k) const { return reader.tap(k); }
+  PLEXUS_FN float value(const image_place& pixel, const tap_place& tap) const {
+    return reader.read(pixel, tap);
+  }
+};
+
+// … or the other way round.
+template <class Reader>
+struct pixels_by_taps {
+  static constexpr bool depth_is_contiguous = true;
+  Reader reader;
+  int extents;
+
+  PLEXUS_FN pixels_by_taps of_group(int group) const {
+    pixels_by_taps result = *this;
+    result.reader.data += group * reader.group_size;
+    return result;
+  }
+  PLEXUS_FN tap_place along_extent(int k) const { return reader.tap(k); }
+  PLEXUS_FN image_place along_depth(int j) const { return reader.pixel(j); }
+  PLEXUS_FN float value(const tap_place& tap, const image_place& pixel) const {
+    return reader.read(pixel, tap);
+  }
+};
+
+// Which elements of a piece a thread brings, where neighbours lie along the depth: a warp takes eight of them
+// in each of four rows, whose places follow each other, so that its stores go to 32 different banks …
+template <int Extent, int Depth, int Threads, int Lanes>
+struct elements_along_depth {
+  static constexpr int run = 8;
+  static constexpr int extents = Extent * run / Threads, depths = Depth / run;
+  static_assert(extents > 0 && Extent * run % Threads == 0 && Depth % run == 0,
+                "a block loads whole runs of a convolution's operand");
+  using piece = staged_piece<Extent, Depth, Lanes>;
+
+  __device__ static int extent(int i) { return piece::extent_at(index(i)); }
+  __device__ static int depth(int j) { return static_cast<int>(threadIdx.x) % run + j * run; }
+  __device__ static int place(int i, int j) { return depth(j) * piece::stride + index(i); }
+
+ private:
+  __device__ static int index(int i) { return (static_cast<int>(threadIdx.x) + i * Threads) / run; }
+};
+
+// … and where they lie along the extent: a warp takes 32 of one row.
+template <int Extent, int Depth, int Threads, int Lanes>
+struct elements_along_extent {
+  static constexpr int rows = Threads / Extent;
+  static constexpr int extents = 1, depths = Depth / rows;
+  static_assert(Threads % Extent == 0 && Depth % rows == 0, "a block loads whole rows of a piece");
+  using piece = staged_piece<Extent, Depth, Lanes>;
+
+  __device__ static int extent(int) { return static_cast<int>(threadIdx.x) % Extent; }
+  __device__ static int depth(int j) { return static_cast<int>(threadIdx.x) / Extent + j * rows; }
+  __device__ static int place(int i, int j) { return piece::place_of(extent(i), depth(j)); }
+};
+
+// Brings an operand into shared memory element by element, in flight during the arithmetic.
+template <class Operand, int Extent, int Depth, int Threads, int Lanes>
+class gather_loader {
+  using elements =
+      std::conditional_t<Operand::depth_is_contiguous, elements_along_depth<Extent, Depth, Threads, Lanes>,
+                         elements_along_extent<Extent, Depth, Threads, Lanes>>;
+
+ public:
+  using piece = typename elements::piece;
+
+  // Begins at element `first` of the extent and at depth `depth`. Beyond the operand's edge its last row is
+  // loaded again: what comes of it lies outside C.
+  __device__ gather_loader(const Operand& operand, int first, int depth) : operand_(operand), depth_(depth) {
+    PLEXUS_UNROLL
+    for (int i = 0; i < elements::extents; ++i) {
+      const int extent = first + elements::extent(i);
+      rows_[i] = operand_.along_extent(extent < operand_.extents ? extent : operand_.extents - 1);
+    }
+  }
+
+  __device__ void load_first(float* shared, int depths) {
+    fetch_up_to(depths);
+    depth_ += depths;
+    land(shared);
+  }
+
+  __device__ void fetch() {
+    fetch_up_to(Depth);
+    depth_ += Depth;
+  }
+
+  __device__ void land(float* shared) const {
+    PLEXUS_UNROLL
+    for (int j = 0; j < elements::depths; ++j) {
+      PLEXUS_UNROLL
+      for (int i = 0; i < elements::extents; ++i) shared[elements::place(i, j)] = in_flight_[j][i];
+    }
+  }
+
+ private:
+  __device__ void fetch_up_to(int depths) {
+    PLEXUS_UNROLL
+    for (int j = 0; j < elements::depths; ++j) {
+      const int depth = elements::depth(j);
+      const auto at = operand_.along_depth(depth_ + (depth < depths ? depth : 0));
+      PLEXUS_UNROLL
+      for (int i = 0; i < elements::extents; ++i)
+        in_flight_[j][i] = depth < depths ? operand_.value(rows_[i], at) : 0.0f;
+    }
+  }
+
+  Operand operand_;
+  int depth_;
+  decltype(std::declval<Operand>().along_extent(0)) rows_[elements::extents];
+  float in_flight_[elements::depths][elements::extents];
+};
+
+// To find their elements the loaders need more registers than a matrix's do.
+template <class Tile>
+inline constexpr int resident_convolutions = Tile::resident_blocks - (Tile::resident_blocks + 2) / 4;
+
+// Block (i, j, s) computes tile (j % t, i) of slice s of group j / t, each group having t tiles of rows. C
+// has the rows of all groups below each other, and those of all slices below these.
+template <class Tile, class OperandA, class OperandB, class Epilogue>
+__global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, resident_convolutions<Tile>)
+    convolution_kernel(OperandA a, OperandB b, gemm_shape shape, int groups, int slice_depth,
+                       Epilogue epilogue) {
+  using at = gemm_arrangement<Tile>;
+  const int tiles = divide_up(shape.m, at::block_m);
+  const int group = static_cast<int>(blockIdx.y) / tiles;
+  const int first_row = static_cast<int>(blockIdx.y) % tiles * at::block_m;
+  const int first_col = static_cast<int>(blockIdx.x) * at::block_n;
+  const int slice = static_cast<int>(blockIdx.z);
+  const slice_range depths = slice_of(shape.k, slice, slice_depth);
+  using loader_a = gather_loader<OperandA, at::block_m, at::block_k, at::threads, at::lanes_m>;
+  using loader_b = gather_loader<OperandB, at::block_n, at::block_k, at::threads, at::lanes_n>;
+  gemm_accumulators<Tile> sums;
+  multiply_operands(loader_a(a.of_group(group), first_row, depths.begin),
+                    loader_b(b.of_group(group), first_col, depths.begin), depths.end - depths.begin, sums);
+  sums.finish(first_row, first_col, shape.m, shape.n, (slice * groups + group) * shape.m, epilogue);
+}
+
+// `shape` is that of one group's product.
+template <class Tile, class OperandA, class OperandB, class Epilogue>
+void launch_convolution(cudaStream_t stream, const OperandA& a, const OperandB& b, const gemm_shape& shape,
+                        int groups, const Epilogue& epilogue, int slices = 1) {
+  const dim3 blocks(static_cast<unsigned>(divide_up(shape.n, Tile::block_n)),
+                    static_cast<unsigned>(divide_up(shape.m, Tile::block_m) * groups),
+                    static_cast<unsigned>(slices));
+  launch("launching a convolution", stream,
+         {blocks, dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))},
+         convolution_kernel<Tile, OperandA, OperandB, Epilogue>, a, b, shape, groups,
+         slice_length(shape.k, slices), epilogue);
+}
+
+// A product's element (channel, pixel of all images) for an epilogue of (sample, feature), a sample's
+// features being the pixels of its channels. The bias, one a channel, is added before.
+template <class Epilogue, class Bias>
+struct image_epilogue {
+  Epilogue epilogue;
+  Bias bias;  // const float* or no_bias_term
+  int pixels;
+  divisor by_pixels;
+
+  image_epilogue(const Epilogue& of, Bias channel_bias, int area)
+      : epilogue(of), bias(channel_bias), pixels(area), by_pixels(area) {}
+
+  PLEXUS_FN void operator()(int channel, int j, float acc) const {
+    const int sample = by_pixels(j);
+    epilogue(sample, channel * pixels + by_pixels.remainder(j, sample), acc + bias[channel]);
+  }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI::kernels

@@ -1,0 +1,217 @@
+// Pooling: each output is the maximum or the mean of a window of its channel. A group of threads takes a
+// channel of a sample, which is a row of the work.
+#pragma once
+
+#include <plexus/core/for_each.hpp>
+#include <plexus/core/view.hpp>
+#include <plexus/kernels/convolution_shape.hpp>
+
+#include <cstddef>
+
+namespace plexus::inline PLEXUS_ABI::kernels {
+
+// visit(tap, pixel) for every tap of output (y, x)'s window that lies in the image, row by row.
+template <window_shape Of, class Visit>
+PLEXUS_FN void for_each_tap(int y, int x, const Visit& visit) {
+  PLEXUS_UNROLL
+  for (int r = 0; r < Of.window.height; ++r) {
+    PLEXUS_UNROLL
+    for (int s = 0; s < Of.window.width; ++s) {
+      const int down = y * Of.stride.height - Of.padding.height + r;
+      const int across = x * Of.stride.width - Of.padding.width + s;
+      if (down >= 0 && down < Of.image.height && across >= 0 && across < Of.image.width)
+        visit(r * Of.window.width + s, down * Of.image.width + across);
+    }
+  }
+}
+
+// visit(tap, output) for every window that has pixel (y, x) as its tap.
+template <window_shape Of, class Visit>
+PLEXUS_FN void for_each_window(int y, int x, const Visit& visit) {
+  constexpr extent2d output = Of.output();
+  PLEXUS_UNROLL
+  for (int r = Of.window.height - 1; r >= 0; --r) {
+    PLEXUS_UNROLL
+    for (int s = Of.window.width - 1; s >= 0; --s) {
+      const int down = y + Of.padding.height - r, across = x + Of.padding.width - s;
+      if (down < 0 || across < 0 || down % Of.stride.height != 0 || across % Of.stride.width != 0) continue;
+      const int row = down / Of.stride.height, col = across / Of.stride.width;
+      if (row < output.height && col < output.width) visit(r * Of.window.width + s, row * output.width + col);
+    }
+  }
+}
+
+// Where channel `row % Channels` of sample `row / Channels` begins.
+template <int Channels, class T>
+PLEXUS_FN T* channel_of(const matrix_view<T>& x, int row, int size) {
+  return x.row(row / Channels) + row % Channels * size;
+}
+
+// visit(y, x, pixel) for all pixels, which the group shares.
+template <extent2d Image, class Group, class Visit>
+PLEXUS_FN void for_each_pixel(Group group, const Visit& visit) {
+  if constexpr (Group::size() == 1) {
+    for (int y = 0; y < Image.height; ++y) {
+      for (int x = 0; x < Image.width; ++x) visit(y, x, y * Image.width + x);
+    }
+  } else {
+    for (int pixel = group.rank(); pixel < Image.area(); pixel += group.size())
+      visit(pixel / Image.width, pixel % Image.width, pixel);
+  }
+}
+
+// a = the maximum of the window, and which tap it is: the first one of equal ones. NaN counts as the largest.
+template <window_shape Of, int Channels, class T, class Out>
+struct max_pool_forward {
+  matrix_view<const T> x;
+  matrix_view<Out> a;
+  unsigned char* taps;  // (n, features), or null
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    constexpr extent2d output = Of.output();
+    const T* const from = channel_of<Channels>(x, row, Of.image.area());
+    Out* const to = channel_of<Channels>(a, row, output.area());
+    unsigned char* const kept =
+        taps == nullptr ? nullptr : taps + static_cast<std::size_t>(row) * output.area();
+    for_each_pixel<output>(group, [&](int y, int col, int pixel) {
+      float largest = 0;
+      int at = -1;
+      for_each_tap<Of>(y, col, [&](int tap, int place) {
+        const auto value = static_cast<float>(from[place]);
+        const bool is_new = at < 0 || value > largest || value != value;
+        largest = is_new ? value : largest;
+        at = is_new ? tap : at;
+      });
+      to[pixel] = static_cast<Out>(largest);
+      if (kept != nullptr) kept[pixel] = static_cast<unsigned char>(at);
+    });
+  }
+};
+
+// dx = Σ of the deltas of the windows whose maximum the pixel was, times σ' of the layer before.
+template <window_shape Of, int Channels, class T, class Epilogue>
+struct max_pool_backward {
+  matrix_view<const T> delta;
+  const unsigned char* taps;
+  Epilogue dx;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    constexpr extent2d output = Of.output();
+    const T* const from = channel_of<Channels>(delta, row, output.area());
+    const unsigned char* const kept = taps + static_cast<std::size_t>(row) * output.area();
+    const int first = row % Channels * Of.image.area();
+    for_each_pixel<Of.image>(group, [&](int y, int x, int pixel) {
+      float sum = 0;
+      for_each_window<Of>(y, x, [&](int tap, int place) {
+        if (kept[place] == tap) sum += static_cast<float>(from[place]);
+      });
+      dx(row / Channels, first + pixel, sum);
+    });
+  }
+};
+
+// a = the mean of the window, of which what is beyond the image's edge counts as zeros.
+template <window_shape Of, int Channels, class T, class Out>
+struct average_pool_forward {
+  matrix_view<const T> x;
+  matrix_view<Out> a;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    const T* const from = channel_of<Channels>(x, row, Of.image.area());
+    Out* const to = channel_of<Channels>(a, row, Of.output().area());
+    for_each_pixel<Of.output()>(group, [&](int y, int col, int pixel) {
+      float sum = 0;
+      for_each_tap<Of>(y, col, [&](int, int place) { sum += static_cast<float>(from[place]); });
+      to[pixel] = static_cast<Out>(sum / static_cast<float>(Of.window.area()));
+    });
+  }
+};
+
+template <window_shape Of, int Channels, class T, class Epilogue>
+struct average_pool_backward {
+  matrix_view<const T> delta;
+  Epilogue dx;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    const T* const from = channel_of<Channels>(delta, row, Of.output().area());
+    const int first = row % Channels * Of.image.area();
+    for_each_pixel<Of.image>(group, [&](int y, int x, int pixel) {
+      float sum = 0;
+      for_each_window<Of>(y, x, [&](int, int place) { sum += static_cast<float>(from[place]); });
+      dx(row / Channels, first + pixel, sum / static_cast<float>(Of.window.area()));
+    });
+  }
+};
+
+// The mean of a whole channel …
+template <int Channels, int Size, class T, class Out>
+struct channel_means {
+  matrix_view<const T> x;
+  matrix_view<Out> a;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    const T* const from = channel_of<Channels>(x, row, Size);
+    float sum = 0;
+    for (int pixel = group.rank(); pixel < Size; pixel += group.size())
+      sum += static_cast<float>(from[pixel]);
+    sum = group.sum(sum);
+    if (group.rank() == 0)
+      a(row / Channels, row % Channels) = static_cast<Out>(sum / static_cast<float>(Size));
+  }
+};
+
+// … and its gradient.
+template <int Channels, int Size, class T, class Epilogue>
+struct channel_mean_gradients {
+  matrix_view<const T> delta;
+  Epilogue dx;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int row) const {
+    const int sample = row / Channels, channel = row % Channels;
+    const float share = static_cast<float>(delta(sample, channel)) / static_cast<float>(Size);
+    for (int pixel = group.rank(); pixel < Size; pixel += group.size())
+      dx(sample, channel * Size + pixel, share);
+  }
+};
+
+// out(c) = Σ of all pixels of channel c of all samples: BP3, the gradient of a convolution's bias. 16 sums at
+// a time are what a CPU's vector registers add up.
+template <class T>
+struct channel_sums {
+  matrix_view<const T> x;  // (n, channels · size)
+  int size;
+  float* out;
+
+  template <class Group>
+  PLEXUS_FN void operator()(Group group, int channel) const {
+    float total = 0;
+    for (int sample = 0; sample < x.rows; ++sample) total += part(group, x.row(sample) + channel * size);
+    total = group.sum(total);
+    if (group.rank() == 0) out[channel] = total;
+  }
+
+ private:
+  template <class Group>
+  PLEXUS_FN float part(Group group, const T* from) const {
+    constexpr int width = Group::size() == 1 ? 16 : 1;
+    float sums[width] = {};
+    int pixel = group.rank() * width;
+    for (; pixel + width <= size; pixel += group.size() * width) {
+      for (int i = 0; i < width; ++i) sums[i] += static_cast<float>(from[pixel + i]);
+    }
+    float total = 0;
+    if constexpr (width > 1) {
+      for (; pixel < size; ++pixel) total += static_cast<float>(from[pixel]);
+    }
+    for (int i = 0; i < width; ++i) total += sums[i];
+    return total;
+  }
+};
+
+}  // namespace plexus::inline PLEXUS_ABI::kernels

@@ -1,0 +1,126 @@
+// Convolution of images (a cross-correlation, as the field calls it so: filters are not flipped):
+// z(o, y, x) = b(o) + Σ w(o, c, r, s)·x(c, y·stride − padding + r·dilation, …), A = σ(Z); x (n, C, H, W),
+// w (out, C / groups, kernel), z (n, out, oh, ow).
+#pragma once
+
+#include <plexus/activations/identity.hpp>
+#include <plexus/core/for_each.hpp>
+#include <plexus/kernels/pooling.hpp>
+#include <plexus/layers/layer.hpp>
+#include <plexus/layers/window.hpp>
+#include <plexus/linalg/convolve.hpp>
+
+#include <type_traits>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// Out filters of Kernel, a number or extent2d{height, width}. Options, in any order: stride, padding or same,
+// dilation, groups, no_bias.
+template <int Out, extent2d Kernel, class Activation = identity, class... Options>
+struct conv2d {
+  static_assert(Out > 0 && Kernel.height > 0 && Kernel.width > 0,
+                "plexus::conv2d: there is at least one filter, of at least one pixel");
+  static_assert(
+      activation<Activation>,
+      "plexus::conv2d: an activation has float operator()(float) const and float derivative(float) const");
+  static_assert((detail::is_window_option<Options> && ...),
+                "plexus::conv2d: options are stride, padding, same, valid, dilation, groups and no_bias");
+
+ private:
+  static constexpr detail::window_options options = detail::window_options_of<Options...>(1);
+  static_assert(options.are_positive(),
+                "plexus::conv2d: stride, dilation and groups are at least 1, padding at least 0");
+  static_assert(!options.is_same || (options.stride == extent2d(1) && options.padding == extent2d(0)),
+                "plexus::conv2d: same goes with a stride of 1 and no other padding");
+  static_assert(options.dilation.height * Kernel.height <= 32767 &&
+                    options.dilation.width * Kernel.width <= 32767,
+                "plexus::conv2d: a filter reaches over at most 32,767 pixels");
+  static_assert(Out % options.groups == 0, "plexus::conv2d: the filters are a multiple of the groups");
+
+ public:
+  using expected = images_at_least<options.dilation.height*(Kernel.height - 1) + 1,
+                                   options.dilation.width*(Kernel.width - 1) + 1, options.groups>;
+  template <class InputShape>
+  static constexpr bool accepts = image_traits<InputShape>::is_image&& image_traits<InputShape>::channels %
+                                          options.groups ==
+                                      0 &&
+                                  options.over(image_traits<InputShape>::extent, Kernel).fits();
+
+  template <class InputShape>
+  struct layer {
+    using image = image_traits<InputShape>;
+    static constexpr convolution_shape of{options.fitting_over(image::extent, Kernel), image::channels, Out,
+                                          options.groups};
+    static constexpr int pixels = of.output().area();
+
+    using input_shape = InputShape;
+    using output_shape = shape<Out, of.output().height, of.output().width>;
+    using activation = Activation;
+
+    static constexpr bool has_bias = options.has_bias;
+    static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
+    static constexpr auto parameters = [] {
+      // What one output sees, and how many outputs see one input, as PyTorch counts them.
+      constexpr fan size{of.depth(), Out * Kernel.area()};
+      std::array<parameter_spec, has_bias ? 2 : 1> specs{};
+      specs[0] = {"weight", {Out, of.group_channels(), Kernel.height, Kernel.width}, size, true};
+      if constexpr (has_bias) specs[1] = {"bias", {Out}, size, false};
+      return specs;
+    }();
+
+    template <class Precision, class Output>
+    static void forward(context& on, const layer_parameters<Precision>& w,
+                        matrix_view<const typename Precision::storage> x,
+                        const basic_layer_memory<Output, typename Precision::storage>& out) {
+      if constexpr (has_bias) {
+        forward_with(on, w, x, w.arena + bias_offset, out);
+      } else {
+        forward_with(on, w, x, no_bias_term{}, out);
+      }
+    }
+
+    // The same four equations as dense: BP4, BP3 and BP2, with sums over the pixels that share a weight.
+    template <class Precision, class InputDelta>
+    static void backward(context& on, const layer_parameters<Precision>& w, float* dw,
+                         matrix_view<const typename Precision::storage> x,
+                         matrix_view<const typename Precision::storage> delta, const unsigned char*,
+                         const InputDelta& dx) {
+      filter_gradient<of>(on, delta, x, dw);
+      if constexpr (has_bias) channel_totals(on, delta, dw + bias_offset);
+      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
+        const auto filters = w.matrix(Out, of.depth());
+        convolve_back<of>(on, delta, filters.data, filters.ld, times_derivative{dx.delta, dx.derivative});
+      }
+    }
+
+   private:
+    static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * of.depth());
+
+    template <class Precision, class BiasTerm, class Output>
+    static void forward_with(context& on, const layer_parameters<Precision>& w,
+                             matrix_view<const typename Precision::storage> x, BiasTerm bias,
+                             const basic_layer_memory<Output, typename Precision::storage>& out) {
+      const auto filters = w.matrix(Out, of.depth());
+      if constexpr (!output_differentiable<Activation>) {
+        if (out.z.data != nullptr) {
+          return convolve<of>(on, x, filters.data, filters.ld, bias,
+                              bias_activation_keep{out.a, no_bias_term{}, Activation{}, out.z});
+        }
+      }
+      convolve<of>(on, x, filters.data, filters.ld, bias,
+                   bias_activation{out.a, no_bias_term{}, Activation{}});
+    }
+
+    template <class T>
+    static void channel_totals(context& on, matrix_view<const T> delta, float* db) {
+      const kernels::channel_sums<T> sums{delta, pixels, db};
+      if constexpr (platform::on_cpu) {
+        for_each_row(on.stream(), Out, sums);
+      } else {
+        for_each_row_by_block(on.stream(), Out, sums);
+      }
+    }
+  };
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

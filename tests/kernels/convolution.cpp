@@ -1,0 +1,209 @@
+// Convolution against its definition in double: the formula's four loops, no matrix and no patch.
+#include "product.hpp"
+
+#include <plexus/kernels/convolution.hpp>
+#include <plexus/kernels/pooling.hpp>
+#include <plexus/layers/conv2d.hpp>
+#include <plexus/linalg/convolve.hpp>
+
+namespace {
+
+using namespace plexus::kernel_test;
+using namespace plexus::cuda_names;
+using plexus::convolution_shape;
+using plexus::extent2d;
+namespace kernels = plexus::kernels;
+
+// visit(sample, output, its pixel, weight, channel, its pixel) for every multiplication of a convolution.
+template <class Visit>
+void for_each_multiplication(const convolution_shape& of, int samples, const Visit& visit) {
+  const extent2d output = of.output();
+  for (int n = 0; n < samples; ++n) {
+    for (int o = 0; o < of.outputs; ++o) {
+      for (int y = 0; y < output.height; ++y) {
+        for (int x = 0; x < output.width; ++x) {
+          for (int c = 0; c < of.group_channels(); ++c) {
+            for (int r = 0; r < of.window.height; ++r) {
+              for (int s = 0; s < of.window.width; ++s) {
+                const int down = y * of.stride.height - of.padding.height + r * of.dilation.height;
+                const int across = x * of.stride.width - of.padding.width + s * of.dilation.width;
+                if (down < 0 || down >= of.image.height || across < 0 || across >= of.image.width) continue;
+                visit(n, o, y * output.width + x, (c * of.window.height + r) * of.window.width + s,
+                      o / of.group_outputs() * of.group_channels() + c, down * of.image.width + across);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// A convolution of random images and filters, its deltas, and its three products in double.
+template <class T>
+struct problem {
+  convolution_shape of;
+  int samples;
+  device_matrix_of<T> x, w, delta;
+  std::vector<double> z, dx, dw;
+
+  problem(generator& random, const convolution_shape& shape, int count)
+      : of(shape),
+        samples(count),
+        x(device_matrix_of<T>::random(random, count, of.channels * of.image.area(),
+                                      random_placement(random))),
+        w(device_matrix_of<T>::random(random, of.outputs, of.depth(), random_placement(random))),
+        delta(device_matrix_of<T>::random(random, count, of.outputs * of.output().area(),
+                                          random_placement(random))),
+        z(elements(count, outputs())),
+        dx(elements(count, inputs())),
+        dw(elements(of.outputs, of.depth())) {
+    const int out = of.output().area(), in = of.image.area();
+    for_each_multiplication(of, samples, [&](int n, int o, int pixel, int weight, int c, int place) {
+      const double one_w = number(w(o, weight)), one_x = number(x(n, c * in + place)),
+                   one_delta = number(delta(n, o * out + pixel));
+      z[index(n, outputs(), o * out + pixel)] += one_w * one_x;
+      dx[index(n, inputs(), c * in + place)] += one_w * one_delta;
+      dw[index(o, of.depth(), weight)] += one_delta * one_x;
+    });
+  }
+
+  int inputs() const { return of.channels * of.image.area(); }
+  int outputs() const { return of.outputs * of.output().area(); }
+
+  static double number(T value) { return static_cast<double>(static_cast<float>(value)); }
+  static std::size_t elements(int rows, int cols) {
+    return static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols);
+  }
+  static std::size_t index(int row, int cols, int col) {
+    return elements(row, cols) + static_cast<std::size_t>(col);
+  }
+};
+
+void require_matrix(const plexus::context& on, device_matrix& result, int depth,
+                    const std::vector<double>& expected) {
+  require_result(on, result, tolerance_of_sums(depth), [&](int i, int j) {
+    return expected[static_cast<std::size_t>(i) * static_cast<std::size_t>(result.cols()) +
+                    static_cast<std::size_t>(j)];
+  });
+}
+
+// The three products by the kernel of one tile, the sums in `slices`.
+template <class Tile, class T>
+void require_products(const plexus::context& on, generator& random, const problem<T>& p) {
+  const convolution_shape& of = p.of;
+  const int out = of.output().area(), in = of.image.area();
+  INFO(p.samples << " of " << of.channels << " x " << of.image.height << " x " << of.image.width << " to "
+                 << of.outputs << ", window " << of.window.height << " x " << of.window.width << ", stride "
+                 << of.stride.height << " " << of.stride.width << ", padding " << of.padding.height << " "
+                 << of.padding.width << ", dilation " << of.dilation.height << " " << of.dilation.width
+                 << ", groups " << of.groups);
+  const plexus::matrix_view<const T> x = p.x.view(), w = p.w.view(), delta = p.delta.view();
+  {
+    INFO("forward");
+    device_matrix z(p.samples, p.outputs(), random_placement(random));
+    kernels::launch_convolution<Tile>(
+        on.stream(), kernels::filter_rows<T>{w.data, of.group_outputs(), w.ld},
+        kernels::taps_by_pixels<kernels::patch_reader<T>>{{x, of}, p.samples * out},
+        {of.group_outputs(), p.samples * out, of.depth()}, of.groups,
+        kernels::image_epilogue<plexus::store, plexus::no_bias_term>({z.view()}, {}, out));
+    require_matrix(on, z, of.depth(), p.z);
+  }
+  {
+    INFO("gradient of the images");
+    const int depth = of.group_outputs() * of.window.area();
+    device_matrix dx(p.samples, p.inputs(), random_placement(random));
+    kernels::launch_convolution<Tile>(
+        on.stream(), kernels::filters_of_channels<T>(w.data, w.ld, of),
+        kernels::taps_by_pixels<kernels::delta_reader<T>>{{delta, of}, p.samples * in},
+        {of.group_channels(), p.samples * in, depth}, of.groups,
+        kernels::image_epilogue<plexus::store, plexus::no_bias_term>({dx.view()}, {}, in));
+    require_matrix(on, dx, depth, p.dx);
+  }
+  {
+    INFO("gradient of the filters");
+    device_matrix dw(of.outputs, of.depth(), random_placement(random));
+    kernels::launch_convolution<Tile>(on.stream(), kernels::delta_rows<T>(delta, of),
+                                      kernels::pixels_by_taps<kernels::patch_reader<T>>{{x, of}, of.depth()},
+                                      {of.group_outputs(), of.depth(), p.samples * out}, of.groups,
+                                      plexus::store{dw.view()});
+    require_matrix(on, dw, p.samples * out, p.dw);
+  }
+}
+
+// Windows that reach over the image's edges on all sides, larger than the unpadded image now and then.
+convolution_shape random_shape(generator& random) {
+  convolution_shape of{{{random_int(random, 1, 11), random_int(random, 1, 11)},
+                        {random_int(random, 1, 4), random_int(random, 1, 4)}}};
+  of.stride = {random_int(random, 1, 3), random_int(random, 1, 3)};
+  of.dilation = {random_int(random, 1, 2), random_int(random, 1, 2)};
+  of.padding = {random_int(random, 0, 3), random_int(random, 0, 3)};
+  of.padding_after = {random_int(random, 0, 3), random_int(random, 0, 3)};
+  of.groups = random_int(random, 1, 3);
+  of.channels = of.groups * random_int(random, 1, 4);
+  of.outputs = of.groups * random_int(random, 1, random_int(random, 0, 4) == 0 ? 40 : 5);
+  return of.fits() ? of : random_shape(random);
+}
+
+template <class T>
+void require_random_problems(int count, unsigned seed) {
+  generator random(seed);
+  const plexus::context on(plexus::gemm_policy::native);
+  for (int i = 0; i < count; ++i) {
+    const problem<T> p(random, random_shape(random), random_int(random, 1, 4));
+    switch (i % 4) {
+      case 0:
+        require_products<kernels::small_gemm_tile>(on, random, p);
+        break;
+      case 1:
+        require_products<kernels::flat_gemm_tile>(on, random, p);
+        break;
+      case 2:
+        require_products<kernels::tall_gemm_tile>(on, random, p);
+        break;
+      case 3:
+        require_products<kernels::medium_gemm_tile>(on, random, p);
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("convolution of any shape is its definition", "[convolution]") {
+  require_random_problems<float>(8, 1);
+  require_random_problems<__half>(4, 2);
+}
+
+TEST_CASE("convolution of many shapes is its definition", "[convolution][slow]") {
+  require_random_problems<float>(200, 3);
+  require_random_problems<__half>(40, 4);
+  require_random_problems<__nv_bfloat16>(40, 5);
+}
+
+TEST_CASE("convolution on the large tiles is its definition", "[convolution][slow]") {
+  generator random(6);
+  const plexus::context on(plexus::gemm_policy::native);
+  const convolution_shape of{{{13, 9}, 3, 1, 1, 1, 1}, 15, 140, 1};
+  const problem<float> p(random, of, 3);
+  require_products<kernels::large_gemm_tile>(on, random, p);
+  require_products<kernels::wide_gemm_tile>(on, random, p);
+}
+
+TEST_CASE("a divisor divides as / does", "[convolution]") {
+  generator random(7);
+  const auto check = [](int d, int n) {
+    const plexus::divisor by(d);
+    REQUIRE(by(n) == n / d);
+    REQUIRE(by.remainder(n, by(n)) == n % d);
+  };
+  constexpr int most = std::numeric_limits<int>::max();
+  for (int i = 0; i < 20000; ++i) {
+    const int d = std::max(1, static_cast<int>(random() >> (1 + random() % 31))),
+              n = static_cast<int>(random() >> (1 + random() % 31));
+    check(d, n);
+    check(d, most);
+    check(d, most / d * d - 1);
+    check(d, most / d * d);
+  }
+}
