@@ -424,12 +424,13 @@ class basic_network {
 
   template <class Initializer>
   void initialize_layer(std::size_t l, seed s, const Initializer& initializer) {
-    for (std::size_t i = 0; i < layout::tensor_count; ++i) {
-      const detail::tensor_record& tensor = layout::tensors[i];
+    std::uint64_t i = 0;
+    for (const detail::tensor_record& tensor : layout::tensors) {
+      const std::uint64_t number = i++;
       if (tensor.layer != l) continue;
       const view<float> values{parameters_.data() + tensor.offset, tensor.spec.size()};
       if (tensor.spec.is_weight) {
-        initializer(stream(), values, random_stream{s.value, i}, tensor.spec.fan);
+        initializer(stream(), values, random_stream{s.value, number}, tensor.spec.fan);
       } else {
         fill_zero(stream(), values);
       }
