@@ -88,7 +88,7 @@ void require_matrix(const plexus::context& on, device_matrix& result, int depth,
   });
 }
 
-// The three products by the kernel of one tile, the sums in `slices`.
+// The three products by the kernel of one tile; the longest sums once more in slices.
 template <class Tile, class T>
 void require_products(const plexus::context& on, generator& random, const problem<T>& p) {
   const convolution_shape& of = p.of;
@@ -128,6 +128,18 @@ void require_products(const plexus::context& on, generator& random, const proble
                                       {of.group_outputs(), of.depth(), p.samples * out}, of.groups,
                                       plexus::store{dw.view()});
     require_matrix(on, dw, p.samples * out, p.dw);
+
+    INFO("in slices");
+    constexpr int slices = 3;
+    device_matrix parts(slices * of.outputs, of.depth(), {}),
+        sums(of.outputs, of.depth(), random_placement(random));
+    kernels::launch_convolution<Tile>(on.stream(), kernels::delta_rows<T>(delta, of),
+                                      kernels::pixels_by_taps<kernels::patch_reader<T>>{{x, of}, of.depth()},
+                                      {of.group_outputs(), of.depth(), p.samples * out}, of.groups,
+                                      plexus::store{parts.view()}, slices);
+    kernels::sum_slices(on.stream(), parts.view().data, slices, of.outputs, of.depth(),
+                        plexus::store{sums.view()});
+    require_matrix(on, sums, p.samples * out, p.dw);
   }
 }
 

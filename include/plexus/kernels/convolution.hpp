@@ -220,43 +220,41 @@ struct delta_reader {
   }
 };
 
-// A reader's values as an operand: taps along the depth, pixels along the extent …
-template <class Reader>
-struct taps_by_pixels {
-  static constexpr bool depth_is_contiguous = false;
+// A reader's values as an operand: pixels along one of the two indices, taps along the other.
+template <class Reader, bool PixelsAlongDepth>
+struct image_operand {
+  static constexpr bool depth_is_contiguous = PixelsAlongDepth;
   Reader reader;
   int extents;
 
-  PLEXUS_FN taps_by_pixels of_group(int group) const {
-    taps_by_pixels result = *this;
+  PLEXUS_FN image_operand of_group(int group) const {
+    image_operand result = *this;
     result.reader.data += group * reader.group_size;
     return result;
   }
-  PLEXUS_FN image_place along_extent(int j) const { return reader.pixel(j); }
-  PLEXUS_FN tap_place along_depth(int k) const { return reader.tap(k); }
+  PLEXUS_FN auto along_extent(int i) const { return place<!PixelsAlongDepth>(i); }
+  PLEXUS_FN auto along_depth(int k) const { return place<PixelsAlongDepth>(k); }
   PLEXUS_FN float value(const image_place& pixel, const tap_place& tap) const {
     return reader.read(pixel, tap);
   }
-};
-
-// … or the other way round.
-template <class Reader>
-struct pixels_by_taps {
-  static constexpr bool depth_is_contiguous = true;
-  Reader reader;
-  int extents;
-
-  PLEXUS_FN pixels_by_taps of_group(int group) const {
-    pixels_by_taps result = *this;
-    result.reader.data += group * reader.group_size;
-    return result;
-  }
-  PLEXUS_FN tap_place along_extent(int k) const { return reader.tap(k); }
-  PLEXUS_FN image_place along_depth(int j) const { return reader.pixel(j); }
   PLEXUS_FN float value(const tap_place& tap, const image_place& pixel) const {
     return reader.read(pixel, tap);
   }
+
+ private:
+  template <bool IsPixel>
+  PLEXUS_FN auto place(int i) const {
+    if constexpr (IsPixel) {
+      return reader.pixel(i);
+    } else {
+      return reader.tap(i);
+    }
+  }
 };
+template <class Reader>
+using taps_by_pixels = image_operand<Reader, false>;
+template <class Reader>
+using pixels_by_taps = image_operand<Reader, true>;
 
 // Which elements of a piece a thread brings, where neighbours lie along the depth: a warp takes eight of them
 // in each of four rows, whose places follow each other, so that its stores go to 32 different banks …

@@ -25,18 +25,22 @@ PLEXUS_FN void for_each_tap(int y, int x, const Visit& visit) {
   }
 }
 
-// visit(tap, output) for every window that has pixel (y, x) as its tap.
+// visit(tap, output) for every window that has pixel (y, x) as its tap: of each direction, the last window
+// that begins at or before the pixel and as many before that as may still reach it.
 template <window_shape Of, class Visit>
 PLEXUS_FN void for_each_window(int y, int x, const Visit& visit) {
-  constexpr extent2d output = Of.output();
+  constexpr extent2d output = Of.output(), window = Of.window, stride = Of.stride;
+  constexpr extent2d reaching{divide_up(window.height, stride.height), divide_up(window.width, stride.width)};
+  const int down = y + Of.padding.height, across = x + Of.padding.width;
   PLEXUS_UNROLL
-  for (int r = Of.window.height - 1; r >= 0; --r) {
+  for (int i = 1 - reaching.height; i <= 0; ++i) {
     PLEXUS_UNROLL
-    for (int s = Of.window.width - 1; s >= 0; --s) {
-      const int down = y + Of.padding.height - r, across = x + Of.padding.width - s;
-      if (down < 0 || across < 0 || down % Of.stride.height != 0 || across % Of.stride.width != 0) continue;
-      const int row = down / Of.stride.height, col = across / Of.stride.width;
-      if (row < output.height && col < output.width) visit(r * Of.window.width + s, row * output.width + col);
+    for (int j = 1 - reaching.width; j <= 0; ++j) {
+      const int row = down / stride.height + i, col = across / stride.width + j;
+      const int r = down - row * stride.height, s = across - col * stride.width;
+      const bool is_window = row >= 0 && row < output.height && col >= 0 && col < output.width;
+      if (is_window && r < window.height && s < window.width)
+        visit(r * window.width + s, row * output.width + col);
     }
   }
 }

@@ -72,11 +72,15 @@ struct conv2d {
     static void forward(context& on, const layer_parameters<Precision>& w,
                         matrix_view<const typename Precision::storage> x,
                         const basic_layer_memory<Output, typename Precision::storage>& out) {
-      if constexpr (has_bias) {
-        forward_with(on, w, x, w.arena + bias_offset, out);
-      } else {
-        forward_with(on, w, x, no_bias_term{}, out);
-      }
+      // The bias is one a channel, and not one a column of the outputs: convolve() adds it.
+      compute_activated<Activation>(out, no_bias_term{}, [&](const auto& epilogue) {
+        const auto filters = w.matrix(Out, of.depth());
+        if constexpr (has_bias) {
+          convolve<of>(on, x, filters.data, filters.ld, w.arena + bias_offset, epilogue);
+        } else {
+          convolve<of>(on, x, filters.data, filters.ld, no_bias_term{}, epilogue);
+        }
+      });
     }
 
     // The same four equations as dense: BP4, BP3 and BP2, with sums over the pixels that share a weight.
@@ -95,21 +99,6 @@ struct conv2d {
 
    private:
     static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * of.depth());
-
-    template <class Precision, class BiasTerm, class Output>
-    static void forward_with(context& on, const layer_parameters<Precision>& w,
-                             matrix_view<const typename Precision::storage> x, BiasTerm bias,
-                             const basic_layer_memory<Output, typename Precision::storage>& out) {
-      const auto filters = w.matrix(Out, of.depth());
-      if constexpr (!output_differentiable<Activation>) {
-        if (out.z.data != nullptr) {
-          return convolve<of>(on, x, filters.data, filters.ld, bias,
-                              bias_activation_keep{out.a, no_bias_term{}, Activation{}, out.z});
-        }
-      }
-      convolve<of>(on, x, filters.data, filters.ld, bias,
-                   bias_activation{out.a, no_bias_term{}, Activation{}});
-    }
 
     template <class T>
     static void channel_totals(context& on, matrix_view<const T> delta, float* db) {

@@ -45,10 +45,13 @@ struct dense {
     static void forward(context& on, const layer_parameters<Precision>& w,
                         matrix_view<const typename Precision::storage> x,
                         const basic_layer_memory<Output, typename Precision::storage>& out) {
+      const auto product = [&](const auto& epilogue) {
+        multiply<Precision, layout::nt, z_product>(on, x, w.matrix(Out, in), epilogue);
+      };
       if constexpr (has_bias) {
-        forward_with(on, w, x, w.arena + bias_offset, out);
+        compute_activated<Activation>(out, w.arena + bias_offset, product);
       } else {
-        forward_with(on, w, x, no_bias_term{}, out);
+        compute_activated<Activation>(out, no_bias_term{}, product);
       }
     }
 
@@ -101,20 +104,6 @@ struct dense {
     // What is known of the three products; the batch is not.
     static constexpr gemm_shape z_product{any_extent, Out, in}, dx_product{any_extent, in, Out},
         dw_product{Out, in, any_extent};
-
-    template <class Precision, class BiasTerm, class Output>
-    static void forward_with(context& on, const layer_parameters<Precision>& w,
-                             matrix_view<const typename Precision::storage> x, BiasTerm bias,
-                             const basic_layer_memory<Output, typename Precision::storage>& out) {
-      const auto weights = w.matrix(Out, in);
-      if constexpr (!output_differentiable<Activation>) {
-        if (out.z.data != nullptr) {
-          return multiply<Precision, layout::nt, z_product>(
-              on, x, weights, bias_activation_keep{out.a, bias, Activation{}, out.z});
-        }
-      }
-      multiply<Precision, layout::nt, z_product>(on, x, weights, bias_activation{out.a, bias, Activation{}});
-    }
   };
 };
 

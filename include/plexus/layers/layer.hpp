@@ -27,6 +27,7 @@
 #include <plexus/core/context.hpp>
 #include <plexus/core/initializers.hpp>
 #include <plexus/core/precision.hpp>
+#include <plexus/kernels/epilogue.hpp>
 #include <plexus/layers/shape.hpp>
 
 #include <array>
@@ -103,5 +104,15 @@ struct input_delta {
 
 // Backward of a layer whose input's gradient nobody wants.
 struct no_input_delta {};
+
+// compute(epilogue) of a layer's forward pass, the epilogue being a = σ(sum + bias), which keeps z as well
+// where it is to be kept. The bias is one a column, or no_bias_term.
+template <class Activation, class Bias, class Output, class Storage, class Compute>
+void compute_activated(const basic_layer_memory<Output, Storage>& out, Bias bias, const Compute& compute) {
+  if constexpr (!output_differentiable<Activation>) {
+    if (out.z.data != nullptr) return compute(bias_activation_keep{out.a, bias, Activation{}, out.z});
+  }
+  compute(bias_activation{out.a, bias, Activation{}});
+}
 
 }  // namespace plexus::inline PLEXUS_ABI
