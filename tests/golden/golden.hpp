@@ -2,14 +2,17 @@
 #pragma once
 
 #include <plexus/io/safetensors.hpp>
+#include <plexus/plexus.hpp>
 
 #include "support/catch.hpp"
+#include "support/data.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -53,6 +56,14 @@ inline std::vector<int> labels(std::uint64_t seed, std::size_t size, int classes
   return values;
 }
 
+// Parameter i is numbers of the seed 10 + i; `scale` has one for each layer.
+template <class Network>
+void set_parameters(Network& net, const std::vector<float>& scale) {
+  const auto parameters = net.parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    support::set_parameter(net, i, between(10 + i, scale[i / 2], parameters[i].values.size));
+}
+
 // ---- The files
 
 // A file's tensors, whatever they are stored as, in double.
@@ -60,14 +71,29 @@ class file {
  public:
   explicit file(const std::filesystem::path& path) : tensors_(plexus::read_safetensors(path).tensors) {}
 
+  bool has(const std::string& name) const { return find(name) != tensors_.end(); }
+
   std::vector<double> operator[](const std::string& name) const {
-    const auto found =
-        std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.name == name; });
+    const auto found = find(name);
     if (found == tensors_.end()) throw std::runtime_error("no golden tensor is called " + name);
+    read_.insert(name);
     return found->dtype == "F64" ? in_double<double>(found->data) : in_double<float>(found->data);
   }
 
+  // The tensors below `folder` that nobody has asked for.
+  std::vector<std::string> unread(const std::string& folder) const {
+    std::vector<std::string> names;
+    for (const auto& tensor : tensors_) {
+      if (tensor.name.starts_with(folder + "/") && !read_.contains(tensor.name)) names.push_back(tensor.name);
+    }
+    return names;
+  }
+
  private:
+  std::vector<plexus::stored_tensor>::const_iterator find(const std::string& name) const {
+    return std::find_if(tensors_.begin(), tensors_.end(), [&](const auto& t) { return t.name == name; });
+  }
+
   template <class Stored>
   static std::vector<double> in_double(const std::vector<std::byte>& bytes) {
     std::vector<Stored> values(bytes.size() / sizeof(Stored));
@@ -76,9 +102,14 @@ class file {
   }
 
   std::vector<plexus::stored_tensor> tensors_;
+  mutable std::set<std::string> read_;
 };
 
 // ---- The comparison
+
+inline const std::vector<plexus::gemm_policy> policies =
+    plexus::has_vendor_blas ? std::vector{plexus::gemm_policy::native, plexus::gemm_policy::vendor}
+                            : std::vector{plexus::gemm_policy::native};
 
 inline double root_mean_square(const std::vector<double>& values) {
   double sum = 0;

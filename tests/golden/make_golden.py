@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the golden numbers: what PyTorch computes in float64 for the networks, losses and optimisers that plexus has.
+"""Makes the golden numbers: what PyTorch computes in float64 for the layers, networks, losses and optimisers that
+plexus has.
 
     python3 make_golden.py            writes the *.safetensors beside it
 
 Weights, inputs and targets are not stored: they come from the generator below, which golden.hpp repeats in C++. Its
-numbers are multiples of 2^-12, so float32 holds them exactly and both sides begin from the same values. Of a network
-are stored the outputs and the loss before training, every gradient of the first step (float32), the losses of ten
+numbers are multiples of 2^-12, so float32 holds them exactly and both sides begin from the same values. Of a layer
+that convolves or pools are stored the outputs and all gradients of the quadratic cost (float32). Of a network are
+stored the outputs and the loss before training, every gradient of the first step (float32), the losses of ten
 steps (float64), and the parameters after them: all of a small network's; of a large one's tensors every 61st entry, and
 the sums of each row and of each column with alternating signs (float64), in which no single wrong entry can hide."""
 import copy
@@ -72,6 +74,7 @@ OPTIMISERS = {
     "weight_decay": dict(lr=0.125, weight_decay=0.0625),
     "all": dict(lr=0.125, momentum=0.75, nesterov=True, weight_decay=0.0625),
 }
+PLAIN = {"plain": OPTIMISERS["plain"]}
 
 
 def quadratic(a, y):
@@ -79,25 +82,44 @@ def quadratic(a, y):
     return (y - a).square().sum() / (2 * len(a))
 
 
-def make_net(widths, activations, scale):
+@torch.no_grad()
+def with_golden_parameters(net, scale):
+    """The network in float64, parameter i being numbers of the seed 10 + i; `scale` has one for each layer."""
+    for i, parameter in enumerate(net.double().parameters()):
+        parameter.copy_(signed(10 + i, scale[i // 2], *parameter.shape))
+    return net
+
+
+def dense_net(widths, activations):
     layers = []
     for i, activation in enumerate(activations):
-        layer = nn.Linear(widths[i], widths[i + 1], dtype=torch.float64)
-        with torch.no_grad():
-            layer.weight.copy_(signed(10 + 2 * i, scale[i], widths[i + 1], widths[i]))
-            layer.bias.copy_(signed(11 + 2 * i, scale[i], widths[i + 1]))
-        layers.append(layer)
+        layers.append(nn.Linear(widths[i], widths[i + 1]))
         if activation != "identity":
             layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers)
 
 
+def nearest_tie(pool, x):
+    """By how much a window's maximum exceeds what comes second. A window of zeros is what ReLU leaves, and has no
+    gradient."""
+    padding = pool.padding
+    windows = nn.functional.unfold(nn.functional.pad(x, [padding] * 4, value=-float("inf")), pool.kernel_size,
+                                   stride=pool.stride)
+    windows = windows.view(len(x), x.shape[1], -1, windows.shape[-1])
+    first, second = windows.topk(2, dim=2).values.unbind(dim=2)
+    return (first - second)[first != 0].min().item()
+
+
+@torch.no_grad()
 def nearest_kink(net, x):
-    """The smallest |z| that a rectifier sees: too near 0 and float32 may fall on the other side of its kink."""
+    """The smallest |z| that a rectifier sees, or lead of a maximum over the second: too near 0 and float32 may fall on
+    the other side of the kink."""
     nearest = float("inf")
     for module in net:
         if isinstance(module, (nn.ReLU, nn.LeakyReLU)):
             nearest = min(nearest, x.abs().min().item())
+        if isinstance(module, nn.MaxPool2d):
+            nearest = min(nearest, nearest_tie(module, x))
         x = module(x)
     return nearest
 
@@ -106,17 +128,18 @@ def alternating(size):
     return 1 - 2 * (torch.arange(size, dtype=torch.float64) % 2)
 
 
-def store_final(tensors, name, tensor):
-    if tensor.numel() < LARGE:
+def store(tensors, name, tensor, large=LARGE):
+    if tensor.numel() < large:
         tensors[name] = tensor.float()
         return
+    tensor = tensor.flatten(1)
     rows, cols = tensor.shape
     tensors[name + "/entries"] = tensor.reshape(-1)[::SAMPLE_STRIDE].float().clone()
     tensors[name + "/row_sums"] = tensor @ alternating(cols)
     tensors[name + "/column_sums"] = alternating(rows) @ tensor
 
 
-def train(tensors, name, net, x, y, loss_function, optimiser):
+def train(tensors, name, net, x, y, loss_function, optimiser, large_gradient):
     """Ten steps on one batch; returns the smallest distance from a kink that was met."""
     sgd = torch.optim.SGD(net.parameters(), **optimiser)
     losses, nearest = [], float("inf")
@@ -130,18 +153,28 @@ def train(tensors, name, net, x, y, loss_function, optimiser):
         if step == 0 and name.endswith("plain"):
             tensors[f"{name}/output"] = output.detach().float()
             for parameter, value in net.named_parameters():
-                tensors[f"{name}/gradient/{parameter}"] = value.grad.float()
+                store(tensors, f"{name}/gradient/{parameter}", value.grad, large_gradient)
         sgd.step()
     tensors[f"{name}/losses"] = torch.tensor(losses, dtype=torch.float64)
     for parameter, value in net.state_dict().items():
-        store_final(tensors, f"{name}/final/{parameter}", value)
+        store(tensors, f"{name}/final/{parameter}", value)
     return nearest
+
+
+def train_by_each(tensors, case, net, x, y, loss_function, optimisers, large_gradient=LARGE):
+    for optimiser, options in optimisers.items():
+        name = f"{case}/{optimiser}"
+        nearest = train(tensors, name, copy.deepcopy(net), x, y, loss_function, options, large_gradient)
+        losses = tensors[f"{name}/losses"]
+        print(f"{name}: loss {losses[0]:.6f} -> {losses[-1]:.6f}, nearest kink {nearest:.1e}")
+        assert nearest > 1e-5, "too near a kink: change the seed of the inputs"
+        assert losses[-1] < losses[0]
 
 
 def networks():
     cases = {  # seed of the inputs, widths, activations, scale of each layer's weights, loss, optimisers
-        "sigmoid_quadratic": (1, [784, 300, 10], ["sigmoid", "sigmoid"], [1 / 16, 1 / 8], "quadratic", ["plain"]),
-        "relu_cross_entropy": (100, [784, 300, 10], ["relu", "identity"], [1 / 16, 1 / 8], "cross_entropy", ["plain"]),
+        "sigmoid_quadratic": (1, [784, 300, 10], ["sigmoid", "sigmoid"], [1 / 16, 1 / 8], "quadratic", PLAIN),
+        "relu_cross_entropy": (100, [784, 300, 10], ["relu", "identity"], [1 / 16, 1 / 8], "cross_entropy", PLAIN),
         "small_quadratic": (1, [5, 7, 6, 3], ["tanh", "leaky_relu", "identity"], [1, 1, 1], "quadratic", OPTIMISERS),
         "small_cross_entropy": (1, [5, 7, 6, 4], ["softplus", "relu", "identity"], [1, 1, 1], "cross_entropy", OPTIMISERS),
     }
@@ -152,14 +185,110 @@ def networks():
             y, loss_function = unit(2, BATCH, widths[-1]), quadratic
         else:
             y, loss_function = (numbers(3, BATCH) % widths[-1]).long(), nn.functional.cross_entropy
-        for optimiser in optimisers:
-            name = f"{case}/{optimiser}"
-            net = make_net(widths, activations, scale)
-            nearest = train(tensors, name, net, x, y, loss_function, OPTIMISERS[optimiser])
-            losses = tensors[f"{name}/losses"]
-            print(f"{name}: loss {losses[0]:.6f} -> {losses[-1]:.6f}, nearest kink {nearest:.1e}")
-            assert nearest > 1e-5, "a rectifier's input is too near its kink: change the seed of the inputs"
-            assert losses[-1] < losses[0]
+        net = with_golden_parameters(dense_net(widths, activations), scale)
+        train_by_each(tensors, case, net, x, y, loss_function, optimisers, large_gradient=float("inf"))
+    return tensors
+
+
+def image_networks():
+    tensors = {}
+    lenet = nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(),
+                          nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
+                          nn.Linear(84, 10))
+    train_by_each(tensors, "lenet", with_golden_parameters(lenet, [1 / 2, 1 / 8, 1 / 8, 1 / 8, 1 / 8]),
+                  signed(152, 1, 8, 1, 28, 28), (numbers(3, 8) % 10).long(), nn.functional.cross_entropy,
+                  {"plain": dict(lr=1 / 32)})
+    smooth = nn.Sequential(nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), nn.Tanh(),
+                           nn.AvgPool2d(2, stride=1, padding=1), nn.Conv2d(6, 8, (3, 2), padding="same"), nn.Sigmoid(),
+                           nn.AvgPool2d(2), nn.Flatten(), nn.Linear(48, 3))
+    train_by_each(tensors, "smooth", with_golden_parameters(smooth, [1 / 2, 1 / 2, 1 / 4]), signed(1, 1, 5, 4, 9, 8),
+                  unit(2, 5, 3), quadratic, OPTIMISERS)
+    return tensors
+
+
+def few_values(seed, *shape):
+    """-4 to -1: windows are full of ties, and a padding that counted as zero would be the maximum."""
+    return numbers(seed, *shape) % 4 - 4
+
+
+CONVOLUTIONS = {  # batch, height and width, layer
+    "plain": (3, (8, 8), nn.Conv2d(3, 4, 3)),
+    "no_bias": (3, (6, 6), nn.Conv2d(2, 3, 3, bias=False)),
+    "one_channel_one_filter": (1, (5, 5), nn.Conv2d(1, 1, 3)),
+    "one_channel": (3, (9, 9), nn.Conv2d(1, 6, 5)),
+    "one_filter": (3, (7, 7), nn.Conv2d(6, 1, 3)),
+    "many_channels": (1, (6, 6), nn.Conv2d(20, 20, 3, padding=1)),
+    "larger_batch": (5, (10, 10), nn.Conv2d(2, 3, 3, padding=1)),
+    "one_pixel_image": (3, (1, 1), nn.Conv2d(3, 4, 1)),
+    "pointwise": (3, (6, 7), nn.Conv2d(5, 6, 1)),
+    "pointwise_stride_2": (3, (7, 7), nn.Conv2d(4, 3, 1, stride=2)),
+    "pointwise_padding": (1, (3, 4), nn.Conv2d(3, 4, 1, padding=1)),
+    "stride_2": (3, (9, 9), nn.Conv2d(2, 4, 3, stride=2)),
+    "stride_2_with_remainder": (3, (8, 8), nn.Conv2d(2, 4, 3, stride=2)),
+    "stride_beyond_kernel": (1, (10, 11), nn.Conv2d(3, 4, 2, stride=3)),
+    "stride_by_axis": (3, (7, 8), nn.Conv2d(2, 3, 3, stride=(2, 1))),
+    "stride_1_3": (1, (6, 11), nn.Conv2d(2, 3, (2, 3), stride=(1, 3))),
+    "padding": (3, (6, 6), nn.Conv2d(3, 4, 3, padding=1)),
+    "padding_by_axis": (3, (5, 7), nn.Conv2d(2, 3, (4, 3), padding=(2, 0))),
+    "padding_beyond_kernel": (1, (4, 4), nn.Conv2d(2, 3, 2, padding=3)),
+    "padding_and_stride": (3, (7, 7), nn.Conv2d(3, 4, 3, stride=2, padding=1)),
+    "same": (3, (6, 7), nn.Conv2d(2, 4, 3, padding="same")),
+    "same_even": (3, (6, 6), nn.Conv2d(2, 3, 4, padding="same")),
+    "same_dilated": (1, (7, 6), nn.Conv2d(2, 3, (2, 3), padding="same", dilation=(3, 2))),
+    "dilation": (3, (8, 8), nn.Conv2d(2, 3, 3, dilation=2)),
+    "dilation_by_axis": (1, (6, 9), nn.Conv2d(3, 3, 3, dilation=(1, 3))),
+    "all_by_axis": (3, (9, 10), nn.Conv2d(2, 3, 3, stride=(2, 3), padding=(2, 3), dilation=(2, 1))),
+    "groups": (3, (6, 6), nn.Conv2d(4, 6, 3, groups=2)),
+    "groups_same": (3, (5, 6), nn.Conv2d(6, 9, (3, 2), padding="same", groups=3, bias=False)),
+    "depthwise": (3, (6, 6), nn.Conv2d(5, 5, 3, padding=1, groups=5)),
+    "depthwise_multiplied": (1, (6, 7), nn.Conv2d(3, 6, 3, stride=2, groups=3)),
+    "kernel_beyond_image": (3, (3, 3), nn.Conv2d(2, 3, 5, padding=2)),
+    "kernel_is_image": (3, (4, 5), nn.Conv2d(3, 6, (4, 5))),
+    "one_row": (3, (1, 12), nn.Conv2d(2, 3, (1, 4), stride=(1, 2))),
+}
+
+MAX_POOLS = {
+    "plain": (3, (6, 6), nn.MaxPool2d(2)),
+    "remainder": (3, (7, 5), nn.MaxPool2d(2)),
+    "overlapping": (3, (7, 7), nn.MaxPool2d(3, stride=2)),
+    "padding": (3, (6, 7), nn.MaxPool2d(3, stride=2, padding=1)),
+    "by_axis": (1, (5, 8), nn.MaxPool2d((2, 3), stride=(1, 2), padding=(1, 0))),
+    "wide_window": (1, (5, 6), nn.MaxPool2d(5, stride=1, padding=2)),
+    "gaps": (3, (8, 8), nn.MaxPool2d(2, stride=3)),
+    "whole_image": (3, (4, 5), nn.MaxPool2d((4, 5))),
+}
+
+AVERAGE_POOLS = {
+    "plain": (3, (6, 6), nn.AvgPool2d(2)),
+    "remainder": (3, (7, 5), nn.AvgPool2d(2)),
+    "overlapping": (3, (7, 7), nn.AvgPool2d(3, stride=2)),
+    "padding": (3, (6, 7), nn.AvgPool2d(3, stride=2, padding=1)),
+    "by_axis": (1, (5, 8), nn.AvgPool2d((2, 3), stride=(1, 2), padding=(1, 0))),
+    "wide_window": (1, (5, 6), nn.AvgPool2d(5, stride=1, padding=2)),
+    "gaps": (3, (8, 8), nn.AvgPool2d(2, stride=3)),
+    "global": (3, (4, 7), nn.AdaptiveAvgPool2d(1)),
+    "global_of_one_pixel": (1, (1, 1), nn.AdaptiveAvgPool2d(1)),
+}
+
+
+def store_layer(tensors, name, layer, x):
+    net = with_golden_parameters(nn.Sequential(layer), [1])
+    a = net(x.requires_grad_())
+    quadratic(a, unit(2, *a.shape)).backward()
+    tensors[f"{name}/output"], tensors[f"{name}/dx"] = a.detach().float(), x.grad.float()
+    for parameter, value in net.named_parameters():
+        tensors[f"{name}/gradient/{parameter}"] = value.grad.float()
+
+
+def convolutions():
+    """Single layers under the quadratic cost. Pools have three channels."""
+    tensors = {}
+    for name, (batch, extent, layer) in CONVOLUTIONS.items():
+        store_layer(tensors, f"convolution/{name}", layer, signed(1, 1, batch, layer.in_channels, *extent))
+    for name, (batch, extent, layer) in MAX_POOLS.items():
+        store_layer(tensors, f"max_pool/{name}", layer, few_values(1, batch, 3, *extent))
+    for name, (batch, extent, layer) in AVERAGE_POOLS.items():
+        store_layer(tensors, f"average_pool/{name}", layer, unit(1, batch, 3, *extent))
     return tensors
 
 
@@ -176,24 +305,34 @@ def activations():
     return tensors
 
 
-def make_sequential(seed):
+SEQUENTIALS = {  # shape of a sample, and what makes the layers
+    "sequential": ([6], lambda: [nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 4, bias=False), nn.Sigmoid(),
+                                 nn.Linear(4, 3)]),
+    "image_sequential": ([2, 11, 9], lambda: [nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+                                              nn.Conv2d(4, 6, (2, 3), groups=2, bias=False), nn.Sigmoid(),
+                                              nn.Flatten(), nn.Linear(48, 3)]),
+}
+
+
+def make_sequential(kind, seed):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 4, bias=False), nn.Sigmoid(), nn.Linear(4, 3))
+    return nn.Sequential(*SEQUENTIALS[kind][1]())
 
 
-def example_of(net):
+def example_of(kind, net):
     """An input of five samples, and what the network makes of it in float64."""
-    x = torch.randn(5, 6)
+    x = torch.randn(5, *SEQUENTIALS[kind][0])
     return {"x": x, "output": copy.deepcopy(net).double()(x.double()).detach()}
 
 
 def main():
     metadata = {"made_by": "tests/golden/make_golden.py", "pytorch": torch.__version__.split("+")[0]}
-    write_safetensors(FOLDER / "activations.safetensors", activations(), metadata)
-    write_safetensors(FOLDER / "networks.safetensors", networks(), metadata)
-    net = make_sequential(seed=7)
-    write_safetensors(FOLDER / "sequential.safetensors", net.state_dict(), {"format": "pt"})
-    write_safetensors(FOLDER / "sequential_example.safetensors", example_of(net), metadata)
+    for make in (activations, networks, convolutions, image_networks):
+        write_safetensors(FOLDER / f"{make.__name__}.safetensors", make(), metadata)
+    for kind in SEQUENTIALS:
+        net = make_sequential(kind, seed=7)
+        write_safetensors(FOLDER / f"{kind}.safetensors", net.state_dict(), {"format": "pt"})
+        write_safetensors(FOLDER / f"{kind}_example.safetensors", example_of(kind, net), metadata)
 
 
 if __name__ == "__main__":

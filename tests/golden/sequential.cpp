@@ -12,16 +12,30 @@ namespace px = plexus;
 
 namespace {
 
-// As exchange.py builds it: Linear(6, 9), Tanh, Linear(9, 4, bias=False), Sigmoid, Linear(4, 3).
-using sequential =
-    px::network<px::input<6>, px::dense<9, px::tanh>, px::dense<4, px::sigmoid, px::no_bias>, px::dense<3>>;
+// The nn.Sequential of make_golden.py's SEQUENTIALS, under the same names.
+struct sequential {
+  static constexpr auto name = "sequential";
+  using network =
+      px::network<px::input<6>, px::dense<9, px::tanh>, px::dense<4, px::sigmoid, px::no_bias>, px::dense<3>>;
+};
+struct image_sequential {
+  static constexpr auto name = "image_sequential";
+  using network =
+      px::network<px::image<2, 11, 9>, px::conv2d<4, 3, px::relu, px::padding<1>>, px::max_pool<2>,
+                  px::conv2d<6, px::extent2d{2, 3}, px::sigmoid, px::groups<2>, px::no_bias>, px::dense<3>>;
+};
 constexpr int samples = 5;
 
+std::filesystem::path golden_file(const std::string& name) {
+  return golden::folder() / (name + ".safetensors");
+}
+
+template <class Network>
 void check_outputs(const std::filesystem::path& weights, const std::filesystem::path& example) {
   const golden::file expected(example);
   const std::vector<double> stored = expected["x"];
   const std::vector<float> x(stored.begin(), stored.end());
-  sequential net;
+  Network net;
   px::load(net, weights);
   golden::check_close(net.predict(x, samples), expected["output"]);
 }
@@ -44,17 +58,19 @@ std::string python_with_torch() {
 
 }  // namespace
 
-TEST_CASE("A state_dict saved by PyTorch loads and gives PyTorch's outputs", "[golden]") {
-  check_outputs(golden::folder() / "sequential.safetensors",
-                golden::folder() / "sequential_example.safetensors");
+TEMPLATE_TEST_CASE("A state_dict saved by PyTorch loads and gives PyTorch's outputs", "[golden]", sequential,
+                   image_sequential) {
+  const std::string name = TestType::name;
+  check_outputs<typename TestType::network>(golden_file(name), golden_file(name + "_example"));
 }
 
-TEST_CASE("A network saved has the names and shapes of nn.Sequential", "[golden]") {
+TEMPLATE_TEST_CASE("A network saved has the names and shapes of nn.Sequential", "[golden]", sequential,
+                   image_sequential) {
   const support::temporary_folder folder;
-  sequential net{px::seed{3}};
+  typename TestType::network net{px::seed{3}};
   px::save(net, folder / "net.safetensors");
   const auto saved = px::read_safetensors(folder / "net.safetensors").tensors;
-  const auto by_pytorch = px::read_safetensors(golden::folder() / "sequential.safetensors").tensors;
+  const auto by_pytorch = px::read_safetensors(golden_file(TestType::name)).tensors;
   REQUIRE(saved.size() == by_pytorch.size());
   for (const auto& expected : by_pytorch) {
     const auto same =
@@ -65,20 +81,23 @@ TEST_CASE("A network saved has the names and shapes of nn.Sequential", "[golden]
   }
 }
 
-TEST_CASE("PyTorch loads what plexus saves and the other way round", "[golden][slow]") {
+TEMPLATE_TEST_CASE("PyTorch loads what plexus saves and the other way round", "[golden][slow]", sequential,
+                   image_sequential) {
+  using network = typename TestType::network;
   const std::string python = python_with_torch();
   if (python.empty()) {
     WARN("skipped: no Python here has PyTorch; PLEXUS_PYTHON may name one");
     return;
   }
   const support::temporary_folder folder;
-  sequential net{px::seed{4}, px::gemm_policy::native};
-  const std::vector<float> x = golden::between(5, 2, samples * 6);
+  network net{px::seed{4}, px::gemm_policy::native};
+  const std::vector<float> x = golden::between(5, 2, samples * std::size_t{network::input_size});
   px::save(net, folder / "plexus.safetensors");
-  px::write_safetensors(
-      folder / "plexus_example.safetensors",
-      {tensor("x", {samples, 6}, x), tensor("output", {samples, 3}, net.predict(x, samples))});
+  px::write_safetensors(folder / "plexus_example.safetensors",
+                        {tensor("x", {samples, network::input_size}, x),
+                         tensor("output", {samples, network::output_size}, net.predict(x, samples))});
   const std::string script = (golden::folder() / "exchange.py").string();
-  REQUIRE(std::system((python + " '" + script + "' '" + folder.path().string() + "'").c_str()) == 0);
-  check_outputs(folder / "pytorch.safetensors", folder / "pytorch_example.safetensors");
+  const std::string arguments = " '" + script + "' '" + folder.path().string() + "' " + TestType::name;
+  REQUIRE(std::system((python + arguments).c_str()) == 0);
+  check_outputs<network>(folder / "pytorch.safetensors", folder / "pytorch_example.safetensors");
 }
