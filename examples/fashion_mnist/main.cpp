@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 
 #include <unistd.h>
@@ -24,13 +25,20 @@ struct options {
   std::string precision = "fp32";
   int epochs = 5;
   int batch = 64;
-  float rate = 0.05f;
+  std::optional<float> rate;  // the network's own, if none is chosen
   std::uint64_t seed = 42;
   std::filesystem::path out = "results/fashion_mnist";
 };
 
 template <class Precision>
 using mlp = px::network<Precision, px::input<784>, px::dense<300, px::relu>, px::dense<10>>;
+
+// LeNet-5's layers (Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998) with
+// rectifiers and maxima, without padding.
+template <class Precision>
+using lenet = px::network<Precision, px::image<1, 28, 28>, px::conv2d<6, 5, px::relu>, px::max_pool<2>,
+                          px::conv2d<16, 5, px::relu>, px::max_pool<2>, px::dense<120, px::relu>,
+                          px::dense<84, px::relu>, px::dense<10>>;
 
 // ---- The data
 
@@ -116,9 +124,9 @@ void train(const options& chosen) {
   Network net{px::seed{chosen.seed}};
   px::history history;
   const int full = std::max(chosen.epochs - 1, 1);
-  train_epochs(net, training, test, chosen, 1, full, chosen.rate, history);
+  train_epochs(net, training, test, chosen, 1, full, *chosen.rate, history);
   if (chosen.epochs > full)
-    train_epochs(net, training, test, chosen, chosen.epochs, 1, chosen.rate / 10, history);
+    train_epochs(net, training, test, chosen, chosen.epochs, 1, *chosen.rate / 10, history);
 
   const auto weights = chosen.out / (chosen.network + ".safetensors"),
              curve = chosen.out / "training_curve.png";
@@ -135,11 +143,13 @@ void train(const options& chosen) {
   std::printf("test accuracy: %.2f%%\n", 100 * history.epochs.back().validation_accuracy.value());
 }
 
-void run(const options& chosen) {
-  if (chosen.precision == "fp32") return train<mlp<px::fp32>>(chosen);
-  if (chosen.precision == "tf32") return train<mlp<px::tf32>>(chosen);
-  if (chosen.precision == "bf16") return train<mlp<px::mixed<px::bf16>>>(chosen);
-  if (chosen.precision == "fp16") return train<mlp<px::mixed<px::fp16>>>(chosen);
+template <template <class> class Network>
+void run(options chosen, float usual_rate) {
+  chosen.rate = chosen.rate.value_or(usual_rate);
+  if (chosen.precision == "fp32") return train<Network<px::fp32>>(chosen);
+  if (chosen.precision == "tf32") return train<Network<px::tf32>>(chosen);
+  if (chosen.precision == "bf16") return train<Network<px::mixed<px::bf16>>>(chosen);
+  if (chosen.precision == "fp16") return train<Network<px::mixed<px::fp16>>>(chosen);
   throw std::logic_error("no network is compiled for --precision " + chosen.precision);
 }
 
@@ -151,7 +161,7 @@ int main(int argc, char** argv) {
   CLI::App app("Trains a network on Fashion-MNIST.");
   app.add_option("--data", chosen.data, "folder of the four IDX files, packed (.gz) or not")
       ->capture_default_str();
-  app.add_option("--network", chosen.network)->check(CLI::IsMember({"mlp"}))->capture_default_str();
+  app.add_option("--network", chosen.network)->check(CLI::IsMember({"mlp", "lenet"}))->capture_default_str();
   app.add_option("--precision", chosen.precision)
       ->check(CLI::IsMember({"fp32", "tf32", "bf16", "fp16"}))
       ->capture_default_str();
@@ -161,12 +171,13 @@ int main(int argc, char** argv) {
   app.add_option("--batch", chosen.batch, "samples in a mini-batch")
       ->check(at_least_one)
       ->capture_default_str();
-  app.add_option("--rate", chosen.rate, "learning rate")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--rate", chosen.rate, "learning rate; 0.05 for mlp and 0.02 for lenet unless given")
+      ->check(CLI::PositiveNumber);
   app.add_option("--seed", chosen.seed, "of the first weights and of the order")->capture_default_str();
   app.add_option("--out", chosen.out, "folder for weights and training curve")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    run(chosen);
+    chosen.network == "lenet" ? run<lenet>(chosen, 0.02f) : run<mlp>(chosen, 0.05f);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
