@@ -11,40 +11,48 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace workload {
 
-struct mlp {
+// Training a network on Fashion-MNIST, and inference of all its training images.
+struct training {
   std::string name;
-  std::vector<int> widths;
   int batch;
   float rate;
+  double all_layers, first_layer;  // multiply-adds of products and convolutions, for one sample forward
 
-  // Of a training epoch (the products alone, a multiply-add being two): forward, BP4, and BP2 but for the
-  // first layer. Inference takes the first of these.
-  double training_operations(int samples) const {
-    return 2.0 * samples * (3 * weights() - widths[0] * widths[1]);
-  }
-  double inference_operations(int samples) const { return 2.0 * samples * weights(); }
+  // Of a training epoch (a multiply-add being two): forward, and the gradients of the weights and of the
+  // inputs, but for the first layer's inputs. Inference takes the first of these.
+  double training_operations(int samples) const { return 2.0 * samples * (3 * all_layers - first_layer); }
+  double inference_operations(int samples) const { return 2.0 * samples * all_layers; }
   std::string inference() const { return name + "-infer"; }
   std::string in_bf16() const { return name + "-bf16"; }  // training in mixed precision
+};
 
-  double weights() const {
-    double count = 0;
-    for (std::size_t i = 1; i < widths.size(); ++i) count += 1.0 * widths[i - 1] * widths[i];
-    return count;
-  }
+struct mlp : training {
+  std::vector<int> widths;
+
+  mlp(const std::string& n, const std::vector<int>& w, int b, float r)
+      : training{n, b, r, std::inner_product(w.begin() + 1, w.end(), w.begin(), 0.0), 1.0 * w[0] * w[1]},
+        widths(w) {}
 };
 
 inline const mlp mlp_300{"mlp-784-300-10", {784, 300, 10}, 64, 0.1f};
 inline const mlp mlp_1024{"mlp-784-1024-1024-10", {784, 1024, 1024, 10}, 256, 0.1f};
 
+// 1x28x28, 5x5 filters to 6x24x24, pooled to 6x12x12, 5x5 filters to 16x8x8, pooled to 256, 120, 84, 10.
+inline constexpr double lenet_first = 6 * 24 * 24 * 25;
+inline const training lenet{"lenet", 64, 0.1f,
+                            lenet_first + 16 * 8 * 8 * 150 + 256 * 120 + 120 * 84 + 84 * 10, lenet_first};
+
 inline std::vector<std::string> mlp_names() {
   return {mlp_300.name, mlp_1024.name, mlp_1024.in_bf16(), mlp_300.inference(), mlp_1024.inference()};
 }
+inline std::vector<std::string> lenet_names() { return {lenet.name, lenet.inference()}; }
 
 inline const std::string infer_3_3_2 = "single-3-3-2-infer";
 inline const std::string train_3_3_2 = "single-3-3-2-train";

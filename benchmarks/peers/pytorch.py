@@ -13,12 +13,27 @@ import time
 import torch
 from torch import nn
 
-MLPS = {  # widths, batch, rate
-    "mlp-784-300-10": ([784, 300, 10], 64, 0.1),
-    "mlp-784-1024-1024-10": ([784, 1024, 1024, 10], 256, 0.1),
+
+def mlp(widths):
+    layers = []
+    for inputs, outputs in zip(widths, widths[1:]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def lenet():
+    layers = [nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]
+    net = nn.Sequential(*layers, nn.Flatten(), *mlp([256, 120, 84, 10]))
+    return net.to(memory_format=torch.channels_last)  # on a CPU the quicker layout
+
+
+TRAININGS = {  # network, shape of a sample, batch, rate
+    "mlp-784-300-10": (lambda: mlp([784, 300, 10]), [784], 64, 0.1),
+    "mlp-784-1024-1024-10": (lambda: mlp([784, 1024, 1024, 10]), [784], 256, 0.1),
+    "lenet": (lenet, [1, 28, 28], 64, 0.1),
 }
-MLPS_IN_BF16 = ["mlp-784-1024-1024-10-bf16"]  # the same in mixed precision, by autocast
-MLP_INFERENCES = [name + "-infer" for name in MLPS]
+TRAININGS_IN_BF16 = ["mlp-784-1024-1024-10-bf16"]  # the same in mixed precision, by autocast
+INFERENCES = [name + "-infer" for name in TRAININGS]
 SINGLES = [
     "single-3-3-2-infer",
     "single-3-3-2-train",
@@ -26,7 +41,7 @@ SINGLES = [
     "single-3-3-2-function-train",
     "single-784-300-10-infer",
 ]
-WORKLOADS = [*MLPS, *MLPS_IN_BF16, *MLP_INFERENCES, *SINGLES]
+WORKLOADS = [*TRAININGS, *TRAININGS_IN_BF16, *INFERENCES, *SINGLES]
 
 
 def read_idx(path, header):
@@ -36,17 +51,10 @@ def read_idx(path, header):
         return torch.frombuffer(bytearray(file.read()[header:]), dtype=torch.uint8)
 
 
-def load(folder, name, device):
+def load(folder, name, shape, device):
     images = read_idx(folder / f"{name}-images-idx3-ubyte.gz", 16)
     labels = read_idx(folder / f"{name}-labels-idx1-ubyte.gz", 8)
-    return (images.view(-1, 784).float() / 255).to(device), labels.long().to(device)
-
-
-def mlp(widths):
-    layers = []
-    for inputs, outputs in zip(widths, widths[1:]):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+    return (images.view(-1, *shape).float() / 255).to(device), labels.long().to(device)
 
 
 def wait(device):
@@ -64,21 +72,21 @@ def train_epoch(net, optimizer, images, labels, batch, in_bf16):
         optimizer.step()
 
 
-def run_mlp(name, folder, repetitions, device):
-    widths, batch, rate = MLPS[name.removesuffix("-bf16")]
-    images, labels = load(folder, "train", device)
+def run_training(name, folder, repetitions, device):
+    make, shape, batch, rate = TRAININGS[name.removesuffix("-bf16")]
+    images, labels = load(folder, "train", shape, device)
     torch.manual_seed(1)
-    net = mlp(widths).to(device)
+    net = make().to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=rate, foreach=True)
     for repetition in range(repetitions + 1):
         wait(device)
         begin = time.perf_counter()
-        train_epoch(net, optimizer, images, labels, batch, name in MLPS_IN_BF16)
+        train_epoch(net, optimizer, images, labels, batch, name in TRAININGS_IN_BF16)
         wait(device)
         if repetition > 0:  # the first one warms up
             print(f"seconds {name} {time.perf_counter() - begin:.6f}", flush=True)
-    images, labels = load(folder, "t10k", device)
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=name in MLPS_IN_BF16):
+    images, labels = load(folder, "t10k", shape, device)
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=name in TRAININGS_IN_BF16):
         accuracy = (net(images).argmax(1) == labels).float().mean().item()
     print(f"accuracy {name} {accuracy:.4f}", flush=True)
 
@@ -93,13 +101,13 @@ def time_calls(name, repetitions, calls, function):
         print(f"seconds {name} {(time.perf_counter() - begin) / calls:.9f}", flush=True)
 
 
-def run_mlp_inference(name, folder, repetitions, device):
-    widths, *_ = MLPS[name.removesuffix("-infer")]
-    images = load(folder, "train", "cpu")[0]
-    net = mlp(widths).to(device)
+def run_inference(name, folder, repetitions, device):
+    make, shape, *_ = TRAININGS[name.removesuffix("-infer")]
+    images = load(folder, "train", shape, "cpu")[0]
+    net = make().to(device)
     with torch.inference_mode():
         time_calls(name, repetitions, 1,
-                   lambda: torch.cat([net(part.to(device)).cpu() for part in images.split(1024)]))
+                   lambda: torch.cat([net(part.to(device)).cpu() for part in images.split(512)]))
 
 
 def run_product(name, repetitions, device):
@@ -160,12 +168,12 @@ def main():
     parser.add_argument("workloads", nargs="*", metavar="workload", help=" ".join([*WORKLOADS, "gemm-LAYOUT-MxNxK"]))
     arguments = parser.parse_args()
     for name in arguments.workloads or WORKLOADS:
-        if name in [*MLPS, *MLPS_IN_BF16]:
+        if name in [*TRAININGS, *TRAININGS_IN_BF16]:
             torch.set_num_threads(arguments.threads)
-            run_mlp(name, arguments.data, arguments.repetitions, arguments.device)
-        elif name in MLP_INFERENCES:
+            run_training(name, arguments.data, arguments.repetitions, arguments.device)
+        elif name in INFERENCES:
             torch.set_num_threads(arguments.threads)
-            run_mlp_inference(name, arguments.data, arguments.repetitions, arguments.device)
+            run_inference(name, arguments.data, arguments.repetitions, arguments.device)
         elif name.startswith("gemm-"):
             torch.set_num_threads(arguments.threads)
             run_product(name, arguments.repetitions, arguments.device)
