@@ -1,5 +1,6 @@
 // Trains a network on Fashion-MNIST; leaves its weights and a picture of the training curve in a folder.
-#include <plexus/data/idx.hpp>
+#include "../support/fashion_mnist.hpp"
+
 #include <plexus/inspect/training_curve.hpp>
 #include <plexus/io/safetensors.hpp>
 #include <plexus/plexus.hpp>
@@ -20,7 +21,7 @@ namespace px = plexus;
 namespace {
 
 struct options {
-  std::filesystem::path data = "/usr/share/datasets/fashion-mnist";
+  std::filesystem::path data = fashion_mnist::usual_folder;
   std::string network = "mlp";
   std::string precision = "fp32";
   int epochs = 5;
@@ -32,43 +33,6 @@ struct options {
 
 template <class Precision>
 using mlp = px::network<Precision, px::input<784>, px::dense<300, px::relu>, px::dense<10>>;
-
-// LeNet-5's layers (Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998) with
-// rectifiers and maxima, without padding.
-template <class Precision>
-using lenet = px::network<Precision, px::image<1, 28, 28>, px::conv2d<6, 5, px::relu>, px::max_pool<2>,
-                          px::conv2d<16, 5, px::relu>, px::max_pool<2>, px::dense<120, px::relu>,
-                          px::dense<84, px::relu>, px::dense<10>>;
-
-// ---- The data
-
-// The file's place, packed or not; empty where it is missing.
-std::filesystem::path find(const std::filesystem::path& folder, const std::string& name) {
-  for (const std::string ending : {".gz", ""}) {
-    if (std::filesystem::exists(folder / (name + ending))) return folder / (name + ending);
-  }
-  return {};
-}
-
-void require_data(const std::filesystem::path& folder) {
-  std::string missing;
-  for (const std::string name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-                                 "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}) {
-    if (find(folder, name).empty()) missing += (missing.empty() ? "" : ", ") + name + "[.gz]";
-  }
-  if (missing.empty()) return;
-  const bool there = std::filesystem::is_directory(folder);
-  throw px::error(
-      "reading Fashion-MNIST from " + folder.string(),
-      there ? "the folder lacks " + missing : "there is no such folder (expected in it: " + missing + ")",
-      "install the Debian package dataset-fashion-mnist (apt-get install dataset-fashion-mnist), or name "
-      "a folder that has the four files with --data");
-}
-
-px::dataset load(const std::filesystem::path& folder, const std::string& part) {
-  return px::load_idx(find(folder, part + "-images-idx3-ubyte"), find(folder, part + "-labels-idx1-ubyte"),
-                      10);
-}
 
 // ---- The folder for what is made
 
@@ -112,9 +76,10 @@ void train_epochs(Network& net, const px::dataset& training, const px::dataset& 
 
 template <class Network>
 void train(const options& chosen) {
-  require_data(chosen.data);
+  fashion_mnist::require_data(chosen.data);
   prepare(chosen.out);
-  const px::dataset training = load(chosen.data, "train"), test = load(chosen.data, "t10k");
+  const px::dataset training = fashion_mnist::load(chosen.data, "train"),
+                    test = fashion_mnist::load(chosen.data, "t10k");
   std::printf("%d images to train on, %d to test on; %zu parameters; on the %s\n", training.size(),
               test.size(), Network::parameter_count, px::platform::on_cpu ? "CPU" : "GPU");
   std::fflush(stdout);
@@ -177,7 +142,7 @@ int main(int argc, char** argv) {
   app.add_option("--out", chosen.out, "folder for weights and training curve")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    chosen.network == "lenet" ? run<lenet>(chosen, 0.02f) : run<mlp>(chosen, 0.05f);
+    chosen.network == "lenet" ? run<fashion_mnist::lenet>(chosen, 0.02f) : run<mlp>(chosen, 0.05f);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

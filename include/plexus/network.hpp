@@ -55,6 +55,16 @@ inline void require_samples(matrix_view<const float> x, int input_size, const ch
               "give a matrix (n, " + std::to_string(input_size) + ")");
 }
 
+inline void require_same_shape(matrix_view<const float> given, extent2d wanted, const char* doing,
+                               const std::string& what) {
+  if (given.rows == wanted.height && given.cols == wanted.width) return;
+  const auto shape = [](int rows, int cols) {
+    return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
+  };
+  throw error(doing, what + " are " + shape(given.rows, given.cols),
+              "give a matrix " + shape(wanted.height, wanted.width));
+}
+
 inline void require_labels(std::span<const int> labels, int output_size, const char* doing) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] >= 0 && labels[i] < output_size) continue;
@@ -89,11 +99,11 @@ class basic_network {
   using layers = typename detail::chain<1, typename Input::input_shape, Specifications...>::layers;
   using layout = detail::arena_layout<layers>;
   template <std::size_t L>
-  using layer = std::tuple_element_t<L, layers>;
+  using layer_type = std::tuple_element_t<L, layers>;
 
   static constexpr std::size_t layer_count = sizeof...(Specifications);
   static constexpr int input_size = Input::input_shape::size;
-  static constexpr int output_size = layer<layer_count - 1>::output_shape::size;
+  static constexpr int output_size = layer_type<layer_count - 1>::output_shape::size;
   static constexpr std::size_t parameter_count = layout::parameter_count;
   // Whether the loss is multiplied by a scale that adjusts itself: in FP16.
   static constexpr bool scales_loss = Precision::scales_loss;
@@ -119,7 +129,7 @@ class basic_network {
   void initialize(seed s) {
     begin_anew();
     for_each_layer([&]<std::size_t L>() {
-      initialize_layer(L, s, typename default_initializer<typename layer<L>::activation>::type{});
+      initialize_layer(L, s, typename default_initializer<typename layer_type<L>::activation>::type{});
     });
   }
 
@@ -250,6 +260,55 @@ class basic_network {
   void restore_totals(const batch_totals& earlier) {
     copy_to_device<double>(stream(), totals_.data(), std::array{earlier.loss, earlier.correct});
     context_.synchronize();
+  }
+
+  // ---- Single layers, counted from 0
+
+  template <std::size_t L>
+  layer_view<layer_type<L>> layer() const {
+    return {stream(), parameters_.data() + layer_offset<L>};
+  }
+
+  // The outputs (n, width) of layer L for x (n, input_size) in device memory, in the precision's 16 bits
+  // where it has them. They are the network's own memory and hold until its next call.
+  template <std::size_t L>
+  auto forward_to(matrix_view<const float> x) {
+    detail::require_samples(x, input_size, "running a network's first layers");
+    reserve(x.rows);
+    take_inputs(x);
+    forward_layers_to<L>(x, false);
+    return matrix_view<const output_element<L>>(outputs_of<L>(x.rows));
+  }
+
+  // The same (n, width) for n samples (n, input_size), both in host memory.
+  template <std::size_t L>
+  std::vector<float> activations(std::span<const float> x) {
+    const int n = sample_count(x, "computing a layer's outputs");
+    std::vector<float> a(elements(n, width<L>));
+    if (n == 0) return a;
+    const buffer<float> copies(a.size());
+    for_each_row(stream(), n,
+                 convert_rows<float, output_element<L>>{forward_to<L>(stage(x.data(), n)),
+                                                        matrix(copies.data(), n, width<L>)});
+    copy_to_host<float>(stream(), a, copies.data());
+    return a;
+  }
+
+  // dx (n, input_size) = Σ dz ∂z/∂x for x (n, input_size), where z (n, width) are the sums of layer L before
+  // its activation, and dz (n, width) what each of them counts; all in device memory. There is no loss, and
+  // the parameters' gradients stay as they are. In FP16 dz is not scaled.
+  template <std::size_t L = layer_count - 1>
+  void input_gradient(matrix_view<const float> x, matrix_view<const float> dz, matrix_view<float> dx) {
+    constexpr const char* doing = "computing the gradient of a network's input";
+    detail::require_samples(x, input_size, doing);
+    detail::require_same_shape(dz, {x.rows, width<L>}, doing, "the weights of the layer's outputs");
+    detail::require_same_shape(dx, {x.rows, input_size}, doing, "the result");
+    if (x.rows == 0) return;
+    reserve_training(x.rows);
+    take_inputs(x);
+    forward_layers_to<L>(x, true);
+    for_each_row(stream(), x.rows, convert_rows<storage, float>{dz, delta_of<L>(x.rows)});
+    backward_from<L>(x, nullptr, input_delta<unit_derivative>{dx, {}});
   }
 
   // ---- Loss scaling, in FP16
@@ -401,9 +460,9 @@ class basic_network {
             "give a target_view exactly one of the two");
   }
 
-  static int sample_count(std::span<const float> x) {
+  static int sample_count(std::span<const float> x, const char* doing = "training on a batch") {
     const auto n = static_cast<int>(x.size() / static_cast<std::size_t>(input_size));
-    detail::require_size("training on a batch", x.size(), n, input_size);
+    detail::require_size(doing, x.size(), n, input_size);
     return n;
   }
 
@@ -455,7 +514,7 @@ class basic_network {
   // The last layer's, the network's outputs, are in FP32 and lie apart.
 
   template <std::size_t L>
-  static constexpr int width = layer<L>::output_shape::size;
+  static constexpr int width = layer_type<L>::output_shape::size;
   template <std::size_t L>
   using output_element = std::conditional_t<L + 1 == layer_count, float, storage>;
 
@@ -466,7 +525,7 @@ class basic_network {
   }
   (std::make_index_sequence<layer_count - 1>{});
   template <std::size_t L>
-  static constexpr bool keeps_z = !output_differentiable<typename layer<L>::activation>;
+  static constexpr bool keeps_z = !output_differentiable<typename layer_type<L>::activation>;
 
   template <std::size_t L>
   static constexpr std::size_t region_begin(int rows) {
@@ -506,13 +565,14 @@ class basic_network {
   template <std::size_t L>
   static constexpr std::size_t kept_begin(int rows) {
     return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
-      return (std::size_t{0} + ... + padded<unsigned char>(elements(rows, kept_bytes_of<layer<Before>>)));
+      return (std::size_t{0} + ... +
+              padded<unsigned char>(elements(rows, kept_bytes_of<layer_type<Before>>)));
     }
     (std::make_index_sequence<L>{});
   }
   template <std::size_t L>
   unsigned char* kept_of() const {
-    return kept_bytes_of<layer<L>> == 0 ? nullptr : kept_.data() + kept_begin<L>(capacity_);
+    return kept_bytes_of<layer_type<L>> == 0 ? nullptr : kept_.data() + kept_begin<L>(capacity_);
   }
 
   static constexpr bool any_keeps_z = []<std::size_t... L>(std::index_sequence<L...>) {
@@ -532,7 +592,7 @@ class basic_network {
 
   template <std::size_t L>
   auto derivative_of(int rows) const {
-    using activation = typename layer<L>::activation;
+    using activation = typename layer_type<L>::activation;
     if constexpr (keeps_z<L>) {
       return activation_derivative<activation, storage>{z_of<L>(rows), {}};
     } else {
@@ -569,25 +629,35 @@ class basic_network {
     }
   }
 
-  void forward_layers(matrix_view<const float> x, bool training) {
+  // What products read: weights and inputs, in 16 bits where the precision has them.
+  void take_inputs(matrix_view<const float> x) {
     refresh_weights();
     if constexpr (low_precision) {
-      for_each_row(stream(), x.rows, convert_rows<storage>{x, converted_inputs(x.rows)});
+      for_each_row(stream(), x.rows, convert_rows<storage, float>{x, converted_inputs(x.rows)});
     }
+  }
+
+  void forward_layers(matrix_view<const float> x, bool training) {
+    take_inputs(x);
     if constexpr (may_fuse) {
       if (fuses()) {
         return fused::forward(stream(), fused_parameters(), input_of<0>(x),
                               fused_memory_of(x.rows, training));
       }
     }
-    for_each_layer([&]<std::size_t L>() {
-      basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}, nullptr};
-      if constexpr (keeps_z<L>) {
-        if (training) memory.z = z_of<L>(x.rows);
-      }
-      if (training) memory.kept = kept_of<L>();
-      layer<L>::forward(context_, parameters_of<L>(), input_of<L>(x), memory);
-    });
+    forward_layers_to<layer_count - 1>(x, training);
+  }
+
+  // One after the other, to the layer `Last`.
+  template <std::size_t Last, std::size_t L = 0>
+  void forward_layers_to(matrix_view<const float> x, bool training) {
+    basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}, nullptr};
+    if constexpr (keeps_z<L>) {
+      if (training) memory.z = z_of<L>(x.rows);
+    }
+    if (training) memory.kept = kept_of<L>();
+    layer_type<L>::forward(context_, parameters_of<L>(), input_of<L>(x), memory);
+    if constexpr (L < Last) forward_layers_to<Last, L + 1>(x, training);
   }
 
   template <class Loss, class InputDelta>
@@ -620,14 +690,16 @@ class basic_network {
     if constexpr (may_fuse) {
       if (fuses()) return fused_backward(x, dx);
     }
-    backward_from<layer_count - 1>(x, dx);
+    backward_from<layer_count - 1>(x, gradients_.data(), dx);
   }
 
+  // From layer L's delta to the input, and to the parameters' gradients unless `gradients` is null.
   template <std::size_t L, class InputDelta>
-  void backward_from(matrix_view<const float> x, const InputDelta& dx) {
+  void backward_from(matrix_view<const float> x, float* gradients, const InputDelta& dx) {
     const auto backward_into = [&](const auto& input_delta) {
-      layer<L>::backward(context_, parameters_of<L>(), gradients_.data() + layer_offset<L>, input_of<L>(x),
-                         delta_of<L>(x.rows), kept_of<L>(), input_delta);
+      layer_type<L>::backward(context_, parameters_of<L>(),
+                              gradients == nullptr ? nullptr : gradients + layer_offset<L>, input_of<L>(x),
+                              delta_of<L>(x.rows), kept_of<L>(), input_delta);
     };
     if constexpr (L == 0) {
       backward_into(dx);
@@ -635,7 +707,7 @@ class basic_network {
       const auto derivative = derivative_of<L - 1>(x.rows);
       backward_into(input_delta<std::remove_const_t<decltype(derivative)>, storage>{delta_of<L - 1>(x.rows),
                                                                                     derivative});
-      backward_from<L - 1>(x, dx);
+      backward_from<L - 1>(x, gradients, dx);
     }
   }
 

@@ -113,15 +113,16 @@ struct no_update {
   PLEXUS_FN float operator()(std::size_t i) const { return w[i]; }
 };
 
-// A batch's inputs in 16 bits.
-template <class T>
+// A matrix in another precision.
+template <class T, class From>
 struct convert_rows {
-  matrix_view<const float> from;
+  matrix_view<const From> from;
   matrix_view<T> to;
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
-    for (int j = group.rank(); j < from.cols; j += group.size()) to(row, j) = static_cast<T>(from(row, j));
+    for (int j = group.rank(); j < from.cols; j += group.size())
+      to(row, j) = static_cast<T>(static_cast<float>(from(row, j)));
   }
 };
 

@@ -89,8 +89,10 @@ struct conv2d {
                          matrix_view<const typename Precision::storage> x,
                          matrix_view<const typename Precision::storage> delta, const unsigned char*,
                          const InputDelta& dx) {
-      filter_gradient<of>(on, delta, x, dw);
-      if constexpr (has_bias) channel_totals(on, delta, dw + bias_offset);
+      if (dw != nullptr) {
+        filter_gradient<of>(on, delta, x, dw);
+        if constexpr (has_bias) channel_totals(on, delta, dw + bias_offset);
+      }
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
         const auto filters = w.matrix(Out, of.depth());
         convolve_back<of>(on, delta, filters.data, filters.ld, times_derivative{dx.delta, dx.derivative});

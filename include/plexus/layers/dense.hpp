@@ -61,8 +61,10 @@ struct dense {
                          matrix_view<const typename Precision::storage> x,
                          matrix_view<const typename Precision::storage> delta, const unsigned char*,
                          const InputDelta& dx) {
-      multiply<Precision, layout::tn, dw_product>(on, delta, x, store{matrix(dw, Out, in)});
-      if constexpr (has_bias) column_sums(on, delta, dw + bias_offset);
+      if (dw != nullptr) {
+        multiply<Precision, layout::tn, dw_product>(on, delta, x, store{matrix(dw, Out, in)});
+        if constexpr (has_bias) column_sums(on, delta, dw + bias_offset);
+      }
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
         multiply<Precision, layout::nn, dx_product>(on, delta, w.matrix(Out, in),
                                                     times_derivative{dx.delta, dx.derivative});

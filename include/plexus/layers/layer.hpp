@@ -8,13 +8,13 @@
 //   parameters                                      std::array of parameter_spec
 //   modules                                         how many modules it is in PyTorch's nn.Sequential
 //   modules_before                                  of these, the ones before that with the parameters; none
-//   if
-//                                                   it does not say
+//                                                   if it does not say
 //   kept_bytes                                      what it keeps of each sample for backward beside a and z;
 //                                                   nothing if it does not say
 //   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z and
 //                                                   memory.kept if they are kept
-//   backward(context&, w, dw, x, delta, kept, dx)   delta = ∂C/∂z (n, out) → dw; and dx unless it is nothing
+//   backward(context&, w, dw, x, delta, kept, dx)   delta = ∂C/∂z (n, out) → dw unless that is null, and dx
+//                                                   unless it is nothing
 //
 // Both are templates over the network's precision: x and delta have elements of Precision::storage, and so
 // have the weights that w is made of.
@@ -71,6 +71,15 @@ struct layer_parameters {
   matrix_view<const typename Precision::storage> matrix(int rows, int cols) const {
     return {weights, rows, cols, leading_dimension<typename Precision::storage>(cols)};
   }
+};
+
+// A layer of a network, seen from outside: its type, and its part of the arena of parameters, which holds as
+// long as the network.
+template <class Layer>
+struct layer_view {
+  using layer = Layer;
+  cudaStream_t stream;
+  const float* parameters;
 };
 
 // What a forward pass leaves: the outputs a = σ(z) and, where σ' cannot be had from them, z; both (n, out).
