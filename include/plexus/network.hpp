@@ -61,7 +61,7 @@ inline void require_same_shape(matrix_view<const float> given, extent2d wanted, 
   const auto shape = [](int rows, int cols) {
     return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
   };
-  throw error(doing, what + " are " + shape(given.rows, given.cols),
+  throw error(doing, what + " has the shape " + shape(given.rows, given.cols),
               "give a matrix " + shape(wanted.height, wanted.width));
 }
 
@@ -301,8 +301,8 @@ class basic_network {
   void input_gradient(matrix_view<const float> x, matrix_view<const float> dz, matrix_view<float> dx) {
     constexpr const char* doing = "computing the gradient of a network's input";
     detail::require_samples(x, input_size, doing);
-    detail::require_same_shape(dz, {x.rows, width<L>}, doing, "the weights of the layer's outputs");
-    detail::require_same_shape(dx, {x.rows, input_size}, doing, "the result");
+    detail::require_same_shape(dz, {x.rows, width<L>}, doing, "dz");
+    detail::require_same_shape(dx, {x.rows, input_size}, doing, "dx");
     if (x.rows == 0) return;
     reserve_training(x.rows);
     take_inputs(x);

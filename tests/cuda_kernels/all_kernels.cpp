@@ -1,5 +1,6 @@
 // Every kernel, instantiated for each kind of epilogue: tests/scripts/ptxas_report compiles this for every
 // architecture and reads what the assembler says of registers, spills and shared memory.
+#include <plexus/inspect/activation_maximization.hpp>
 #include <plexus/kernels/softmax.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
 #include <plexus/linalg/batched_gemm.hpp>
@@ -112,6 +113,9 @@ int main() {
   train(px::network<px::mixed<px::fp16>, px::image<16, 16, 16>, px::conv2d<300, 3, px::relu>, px::max_pool<2>,
                     px::conv2d<6, 3>>{},
         px::quadratic{}, px::sgd{});
+  // Images that excite a unit.
+  px::network<px::image<3, 8, 8>, px::dense<2>> excited;
+  px::inspect::maximize_activation<0>(excited, px::inspect::unit{0});
   px::network<px::input<3>, px::dense<2>>{}.initialize({}, px::normal{});
   px::context on;
   multiply(on, {}, {});

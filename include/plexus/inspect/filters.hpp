@@ -2,11 +2,13 @@
 #pragma once
 
 #include <plexus/core/buffer.hpp>
+#include <plexus/core/error.hpp>
 #include <plexus/inspect/image_grid.hpp>
 #include <plexus/layers/layer.hpp>
 #include <plexus/layers/shape.hpp>
 
 #include <span>
+#include <string>
 
 namespace plexus::inline PLEXUS_ABI::inspect {
 
@@ -36,7 +38,10 @@ template <std::size_t L, class Network>
 picture feature_maps(Network& net, std::span<const float> image, const grid_options& how = {}) {
   using output = image_traits<typename Network::template layer_type<L>::output_shape>;
   static_assert(output::is_image, "plexus::inspect::feature_maps: the layer's outputs are no images");
-  plexus::detail::require_size("drawing feature maps", image.size(), 1, Network::input_size);
+  if (image.size() != Network::input_size) {
+    throw error("drawing feature maps", "the image has " + std::to_string(image.size()) + " values",
+                "give the network's " + std::to_string(Network::input_size));
+  }
   return draw_grid({output::channels, output::extent, net.template activations<L>(image), false},
                    shading::least_to_most, how);
 }

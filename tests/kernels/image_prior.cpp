@@ -1,0 +1,145 @@
+// The kernels of activation maximisation against plain loops in double.
+#include <plexus/core/buffer.hpp>
+#include <plexus/core/context.hpp>
+#include <plexus/kernels/image_prior.hpp>
+
+#include "support/catch.hpp"
+#include "support/data.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace px = plexus;
+namespace kernels = plexus::kernels;
+
+namespace {
+
+constexpr int count = 3, channels = 2, pixels = 7 * 5, width = channels * pixels;
+
+struct batch {
+  px::context on;
+  std::vector<float> x = support::random_values(count * width), g = support::random_values(count * width, 8);
+  px::buffer<float> x_there = px::to_device(on.stream(), x), g_there = px::to_device(on.stream(), g);
+
+  px::matrix_view<float> values() const { return px::matrix(x_there.data(), count, width); }
+  px::matrix_view<float> gradient() const { return px::matrix(g_there.data(), count, width); }
+  std::vector<float> result() const { return px::to_host(on.stream(), x_there.view()); }
+};
+
+}  // namespace
+
+TEST_CASE("A step of ascent", "[image_prior]") {
+  batch b;
+  std::fill_n(b.g.begin() + width, width, 0.0f);  // an image without gradient decays and stays in range
+  px::copy_to_device<float>(b.on.stream(), b.g_there.data(), b.g);
+  px::for_each_row(b.on.stream(), count, kernels::ascend{b.values(), b.gradient(), 0.5f, 0.25f, -1.0f, 0.75f});
+  const auto after = b.result();
+  int at_edge = 0;
+  for (int i = 0; i < count; ++i) {
+    double squares = 0;
+    for (int j = 0; j < width; ++j) {
+      const double g = static_cast<double>(b.g[static_cast<std::size_t>(i * width + j)]);
+      squares += g * g;
+    }
+    const double scale = squares > 0 ? 0.5 / std::sqrt(squares / width) : 0;
+    for (int j = 0; j < width; ++j) {
+      const auto at = static_cast<std::size_t>(i * width + j);
+      const double moved = 0.75 * (static_cast<double>(b.x[at]) + scale * static_cast<double>(b.g[at]));
+      at_edge += moved < -1 || moved > 0.75;
+      CHECK(static_cast<double>(after[at]) == Approx(std::clamp(moved, -1.0, 0.75)).margin(1e-6));
+    }
+  }
+  CHECK(at_edge > 10);
+}
+
+TEST_CASE("A blur in both directions", "[image_prior]") {
+  batch b;
+  const px::extent2d extent{7, 5};
+  const px::buffer<float> between(b.x.size());
+  kernels::blur pass{b.x_there.data(), between.data(), extent, false, 4, {1, 0.8f, 0.5f, 0.2f, 0.1f}};
+  const double weights[] = {1, 0.8, 0.5, 0.2, 0.1};
+  px::for_each(b.on.stream(), b.x.size(), pass);
+  pass.from = between.data();
+  pass.to = b.x_there.data();
+  pass.is_vertical = true;
+  px::for_each(b.on.stream(), b.x.size(), pass);
+  const auto after = b.result();
+  for (int image = 0; image < count * channels; ++image) {
+    for (int y = 0; y < 7; ++y) {
+      for (int x = 0; x < 5; ++x) {
+        double sum = 0, total = 0;
+        for (int v = std::max(0, y - 4); v <= std::min(6, y + 4); ++v) {
+          for (int u = std::max(0, x - 4); u <= std::min(4, x + 4); ++u) {
+            const double weight = weights[std::abs(v - y)] * weights[std::abs(u - x)];
+            sum += weight * static_cast<double>(b.x[static_cast<std::size_t>(image * pixels + v * 5 + u)]);
+            total += weight;
+          }
+        }
+        CHECK(static_cast<double>(after[static_cast<std::size_t>(image * pixels + y * 5 + x)]) ==
+              Approx(sum / total).margin(1e-6));
+      }
+    }
+  }
+}
+
+namespace {
+
+// As many zeros as the rule makes of each image, all at the pixels with the least measure.
+template <class Measure>
+void require_clipped(const batch& b, int clipped, const Measure& measure) {
+  const auto after = b.result();
+  for (int i = 0; i < count; ++i) {
+    std::vector<double> sorted;
+    for (int p = 0; p < pixels; ++p) sorted.push_back(measure(i, p));
+    std::sort(sorted.begin(), sorted.end());
+    const double least_kept = sorted[static_cast<std::size_t>(clipped)];
+    for (int p = 0; p < pixels; ++p) {
+      for (int c = 0; c < channels; ++c) {
+        const auto at = static_cast<std::size_t>(i * width + c * pixels + p);
+        CHECK(after[at] == (measure(i, p) < least_kept ? 0.0f : b.x[at]));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Pixels of small norm are clipped", "[image_prior]") {
+  for (const int clipped : {1, 17, pixels - 1}) {
+    batch b;
+    px::for_each_row(b.on.stream(), count,
+                     kernels::clip_pixels<kernels::pixel_norm>{
+                         b.values(), {b.values(), channels}, channels, clipped});
+    require_clipped(b, clipped, [&](int i, int p) {
+      double sum = 0;
+      for (int c = 0; c < channels; ++c)
+        sum += std::pow(static_cast<double>(b.x[static_cast<std::size_t>(i * width + c * pixels + p)]), 2);
+      return sum;
+    });
+  }
+}
+
+TEST_CASE("Pixels of small contribution are clipped", "[image_prior]") {
+  batch b;
+  px::for_each_row(b.on.stream(), count,
+                   kernels::clip_pixels<kernels::pixel_contribution>{
+                       b.values(), {b.values(), b.gradient(), channels}, channels, 20});
+  require_clipped(b, 20, [&](int i, int p) {
+    double sum = 0;
+    for (int c = 0; c < channels; ++c) {
+      const auto at = static_cast<std::size_t>(i * width + c * pixels + p);
+      sum += static_cast<double>(b.x[at]) * static_cast<double>(b.g[at]);
+    }
+    return std::abs(sum);
+  });
+}
+
+TEST_CASE("Pixels that count the same are all kept", "[image_prior]") {
+  batch b;
+  std::fill(b.x.begin(), b.x.end(), 0.5f);
+  px::copy_to_device<float>(b.on.stream(), b.x_there.data(), b.x);
+  px::for_each_row(b.on.stream(), count,
+                   kernels::clip_pixels<kernels::pixel_norm>{
+                       b.values(), {b.values(), channels}, channels, 20});
+  CHECK(b.result() == b.x);
+}
