@@ -1,6 +1,7 @@
 // Trains a network on Fashion-MNIST; leaves its weights and a picture of the training curve in a folder.
 #include "../support/fashion_mnist.hpp"
 
+#include <plexus/data/normalize.hpp>
 #include <plexus/inspect/training_curve.hpp>
 #include <plexus/io/safetensors.hpp>
 #include <plexus/plexus.hpp>
@@ -25,8 +26,8 @@ struct options {
   std::string network = "mlp";
   std::string precision = "fp32";
   int epochs = 5;
-  int batch = 64;
-  std::optional<float> rate;  // the network's own, if none is chosen
+  std::optional<int> batch;   // batch and rate: the network's own,
+  std::optional<float> rate;  // if none is chosen
   std::uint64_t seed = 42;
   std::filesystem::path out = "results/fashion_mnist";
 };
@@ -62,7 +63,7 @@ void train_epochs(Network& net, const px::dataset& training, const px::dataset& 
   px::history done = px::fit(net, training, px::softmax_cross_entropy{},
                              px::sgd{.rate = rate, .momentum = 0.9f, .nesterov = true},
                              {.epochs = count,
-                              .batch = chosen.batch,
+                              .batch = *chosen.batch,
                               .validation = &test,
                               .order = px::seed{chosen.seed},
                               .progress = show});
@@ -78,8 +79,11 @@ template <class Network>
 void train(const options& chosen) {
   fashion_mnist::require_data(chosen.data);
   prepare(chosen.out);
-  const px::dataset training = fashion_mnist::load(chosen.data, "train"),
-                    test = fashion_mnist::load(chosen.data, "t10k");
+  px::dataset training = fashion_mnist::load(chosen.data, "train"),
+              test = fashion_mnist::load(chosen.data, "t10k");
+  const auto normal = px::normalization::global(training);
+  normal.apply(training);
+  normal.apply(test);
   std::printf("%d images to train on, %d to test on; %zu parameters; on the %s\n", training.size(),
               test.size(), Network::parameter_count, px::platform::on_cpu ? "CPU" : "GPU");
   std::fflush(stdout);
@@ -103,13 +107,15 @@ void train(const options& chosen) {
     std::printf("loss scale: %g, %llu steps skipped\n", static_cast<double>(now.scale),
                 static_cast<unsigned long long>(now.skipped));
   }
-  std::printf("weights: %s\n", weights.c_str());
+  std::printf("weights: %s, for pixels p in [0, 1] as (p - %.4f) / %.4f\n", weights.c_str(),
+              static_cast<double>(normal.mean()[0]), static_cast<double>(normal.deviation()[0]));
   std::printf("training curve: %s\n", curve.c_str());
   std::printf("test accuracy: %.2f%%\n", 100 * history.epochs.back().validation_accuracy.value());
 }
 
 template <template <class> class Network>
-void run(options chosen, float usual_rate) {
+void run(options chosen, int usual_batch, float usual_rate) {
+  chosen.batch = chosen.batch.value_or(usual_batch);
   chosen.rate = chosen.rate.value_or(usual_rate);
   if (chosen.precision == "fp32") return train<Network<px::fp32>>(chosen);
   if (chosen.precision == "tf32") return train<Network<px::tf32>>(chosen);
@@ -133,16 +139,16 @@ int main(int argc, char** argv) {
   app.add_option("--epochs", chosen.epochs, "the last of them at a tenth of the rate")
       ->check(at_least_one)
       ->capture_default_str();
-  app.add_option("--batch", chosen.batch, "samples in a mini-batch")
-      ->check(at_least_one)
-      ->capture_default_str();
-  app.add_option("--rate", chosen.rate, "learning rate; 0.05 for mlp and 0.02 for lenet unless given")
+  app.add_option("--batch", chosen.batch,
+                 "samples in a mini-batch; 64 for mlp and 32 for lenet unless given")
+      ->check(at_least_one);
+  app.add_option("--rate", chosen.rate, "learning rate; 0.05 for mlp and 0.01 for lenet unless given")
       ->check(CLI::PositiveNumber);
   app.add_option("--seed", chosen.seed, "of the first weights and of the order")->capture_default_str();
   app.add_option("--out", chosen.out, "folder for weights and training curve")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    chosen.network == "lenet" ? run<fashion_mnist::lenet>(chosen, 0.02f) : run<mlp>(chosen, 0.05f);
+    chosen.network == "lenet" ? run<fashion_mnist::lenet>(chosen, 32, 0.01f) : run<mlp>(chosen, 64, 0.05f);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

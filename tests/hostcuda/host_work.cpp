@@ -24,7 +24,7 @@ TEST_CASE("host work runs in the stream's order", "[hostcuda]") {
 }
 
 TEST_CASE("every part is shared out once", "[hostcuda]") {
-  for (const std::size_t parts : {0, 1, 2, 7, 100}) {
+  for (const std::size_t parts : {0u, 1u, 2u, 7u, 100u}) {
     std::vector<std::atomic<int>> times(parts);
     share(parts, [&](std::size_t part) { ++times[part]; });
     for (const auto& one : times) CHECK(one == 1);
