@@ -10,6 +10,7 @@
 #include <plexus/activations/tanh.hpp>
 #include <plexus/layers/conv2d.hpp>
 #include <plexus/layers/dense.hpp>
+#include <plexus/layers/local_response_norm.hpp>
 #include <plexus/layers/pool.hpp>
 #include <plexus/losses/quadratic.hpp>
 #include <plexus/losses/softmax_cross_entropy.hpp>

@@ -1,72 +1,11 @@
 // Single layers that convolve or pool against PyTorch's float64: outputs and every gradient.
 #include <plexus/plexus.hpp>
 
-#include "golden.hpp"
+#include "layer_cases.hpp"
 
 namespace px = plexus;
 
 namespace {
-
-struct results {
-  std::vector<float> output, dx;
-  std::vector<std::pair<std::string, std::vector<float>>> gradients;
-};
-
-// Of the quadratic cost. dx holds NaN before, so that what is never written shows.
-template <class Network>
-results run(int n, const std::vector<float>& x, const std::vector<float>& y, px::gemm_policy policy) {
-  Network net{px::seed{0}, policy};
-  golden::set_parameters(net, {1});
-  results all{net.predict(x, n), {}, {}};
-  const px::buffer<float> inputs = px::to_device(net.stream(), x), targets = px::to_device(net.stream(), y),
-                          dx = px::to_device(net.stream(), std::vector<float>(x.size(), NAN));
-  net.backward(px::matrix<const float>(inputs.data(), n, Network::input_size),
-               {nullptr, targets.data(), Network::output_size}, px::quadratic{},
-               px::matrix(dx.data(), n, Network::input_size));
-  all.dx = px::to_host(net.stream(), dx.view());
-  for (const auto& gradient : net.gradients())
-    all.gradients.emplace_back(gradient.name, px::to_host(net.stream(), gradient.values));
-  return all;
-}
-
-// The cases of make_golden.py's convolutions() below a folder of the file.
-class layer_cases {
- public:
-  using generator = std::vector<float>(std::size_t size);
-
-  layer_cases(std::string folder, generator* inputs) : folder_(std::move(folder)), inputs_(inputs) {}
-
-  template <class Image, class Layer>
-  void check(const std::string& name) const {
-    using network = px::network<Image, Layer>;
-    const std::string path = folder_ + "/" + name;
-    const std::size_t n = file_[path + "/output"].size() / std::size_t{network::output_size};
-    const std::vector<float> x = inputs_(n * std::size_t{network::input_size});
-    const std::vector<float> y = golden::unit(2, n * std::size_t{network::output_size});
-    for (const auto policy : golden::policies) {
-      INFO(path << (policy == px::gemm_policy::native ? ", native" : ", vendor"));
-      check_results(path, run<network>(static_cast<int>(n), x, y, policy));
-    }
-  }
-
-  // Last: every tensor of the folder has been compared with.
-  void check_complete() const { CHECK(file_.unread(folder_) == std::vector<std::string>{}); }
-
- private:
-  void check_results(const std::string& path, const results& computed) const {
-    check_tensor(path + "/output", computed.output);
-    check_tensor(path + "/dx", computed.dx);
-    for (const auto& [name, values] : computed.gradients) check_tensor(path + "/gradient/" + name, values);
-  }
-  void check_tensor(const std::string& name, const std::vector<float>& values) const {
-    INFO(name);
-    golden::check_close(values, file_[name]);
-  }
-
-  golden::file file_{golden::folder() / "convolutions.safetensors"};
-  std::string folder_;
-  generator* inputs_;
-};
 
 std::vector<float> signed_values(std::size_t size) { return golden::between(1, 1, size); }
 std::vector<float> unit_values(std::size_t size) { return golden::unit(1, size); }
@@ -83,7 +22,7 @@ std::vector<float> few_values(std::size_t size) {
 TEST_CASE("A convolution's outputs and gradients are PyTorch's", "[golden]") {
   using namespace px;
   using none = identity;
-  const layer_cases cases("convolution", signed_values);
+  const golden::layer_cases cases("convolutions", "convolution", signed_values);
   cases.check<image<3, 8, 8>, conv2d<4, 3>>("plain");
   cases.check<image<2, 6, 6>, conv2d<3, 3, none, no_bias>>("no_bias");
   cases.check<image<1, 5, 5>, conv2d<1, 3>>("one_channel_one_filter");
@@ -123,7 +62,7 @@ TEST_CASE("A convolution's outputs and gradients are PyTorch's", "[golden]") {
 
 TEST_CASE("A pool of maxima is PyTorch's: a tie's gradient goes to the first", "[golden]") {
   using namespace px;
-  const layer_cases cases("max_pool", few_values);
+  const golden::layer_cases cases("convolutions", "max_pool", few_values);
   cases.check<image<3, 6, 6>, max_pool<2>>("plain");
   cases.check<image<3, 7, 5>, max_pool<2>>("remainder");
   cases.check<image<3, 7, 7>, max_pool<3, stride<2>>>("overlapping");
@@ -137,7 +76,7 @@ TEST_CASE("A pool of maxima is PyTorch's: a tie's gradient goes to the first", "
 
 TEST_CASE("A pool of means is PyTorch's: padding counts", "[golden]") {
   using namespace px;
-  const layer_cases cases("average_pool", unit_values);
+  const golden::layer_cases cases("convolutions", "average_pool", unit_values);
   cases.check<image<3, 6, 6>, average_pool<2>>("plain");
   cases.check<image<3, 7, 5>, average_pool<2>>("remainder");
   cases.check<image<3, 7, 7>, average_pool<3, stride<2>>>("overlapping");

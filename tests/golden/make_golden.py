@@ -3,10 +3,11 @@
 plexus has.
 
     python3 make_golden.py            writes the *.safetensors beside it
+    python3 make_golden.py NAME...    of these the ones that are named: activations, networks ...
 
 Weights, inputs and targets are not stored: they come from the generator below, which golden.hpp repeats in C++. Its
 numbers are multiples of 2^-12, so float32 holds them exactly and both sides begin from the same values. Of a layer
-that convolves or pools are stored the outputs and all gradients of the quadratic cost (float32). Of a network are
+that convolves, pools or normalises are stored the outputs and all gradients of the quadratic cost (float32). Of a network are
 stored the outputs and the loss before training, every gradient of the first step (float32), the losses of ten
 steps (float64), and the parameters after them: all of a small network's; of a large one's tensors every 61st entry, and
 the sums of each row and of each column with alternating signs (float64), in which no single wrong entry can hide."""
@@ -14,6 +15,7 @@ import copy
 import json
 import pathlib
 import struct
+import sys
 
 import torch
 from torch import nn
@@ -292,6 +294,28 @@ def convolutions():
     return tensors
 
 
+LOCAL_RESPONSE_NORMS = {  # batch, channels, height and width, layer
+    "pytorch": (2, 7, (3, 4), nn.LocalResponseNorm(5)),
+    "alexnet": (3, 8, (4, 3), nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)),
+    "size_1": (2, 3, (2, 3), nn.LocalResponseNorm(1, alpha=1e-3, beta=0.5, k=1)),
+    "size_2": (2, 6, (3, 3), nn.LocalResponseNorm(2, alpha=1e-2, beta=1.25, k=0.5)),
+    "size_4": (1, 6, (5, 1), nn.LocalResponseNorm(4, alpha=1e-3, beta=0.75, k=1.5)),
+    "size_3": (3, 5, (1, 1), nn.LocalResponseNorm(3, alpha=1e-3, beta=1, k=4)),
+    "beyond_channels": (2, 3, (3, 4), nn.LocalResponseNorm(9, alpha=1e-3, beta=0.75, k=1)),
+    "even_beyond_channels": (2, 3, (3, 2), nn.LocalResponseNorm(4, alpha=1e-3, beta=0.75, k=1)),
+    "one_channel": (2, 1, (2, 2), nn.LocalResponseNorm(5, alpha=1e-3, beta=0.75, k=1)),
+    "many_channels_and_pixels": (2, 67, (5, 7), nn.LocalResponseNorm(5, alpha=1e-3, beta=0.75, k=2)),
+}
+
+
+def normalizations():
+    """Single layers under the quadratic cost, of inputs so large that an alpha of 1e-4 shows."""
+    tensors = {}
+    for name, (batch, channels, extent, layer) in LOCAL_RESPONSE_NORMS.items():
+        store_layer(tensors, f"local_response_norm/{name}", layer, signed(1, 64, batch, channels, *extent))
+    return tensors
+
+
 def activations():
     """Values and derivatives at points from deep saturation to the smallest steps around 0."""
     points = torch.cat([torch.linspace(-8, 8, 129), torch.tensor([-200.0, -104.0, -89.0, -50.0, -20.0, 20.0, 50.0, 89.0,
@@ -325,14 +349,20 @@ def example_of(kind, net):
     return {"x": x, "output": copy.deepcopy(net).double()(x.double()).detach()}
 
 
+def write_sequential(kind, metadata):
+    net = make_sequential(kind, seed=7)
+    write_safetensors(FOLDER / f"{kind}.safetensors", net.state_dict(), {"format": "pt"})
+    write_safetensors(FOLDER / f"{kind}_example.safetensors", example_of(kind, net), metadata)
+
+
 def main():
     metadata = {"made_by": "tests/golden/make_golden.py", "pytorch": torch.__version__.split("+")[0]}
-    for make in (activations, networks, convolutions, image_networks):
-        write_safetensors(FOLDER / f"{make.__name__}.safetensors", make(), metadata)
-    for kind in SEQUENTIALS:
-        net = make_sequential(kind, seed=7)
-        write_safetensors(FOLDER / f"{kind}.safetensors", net.state_dict(), {"format": "pt"})
-        write_safetensors(FOLDER / f"{kind}_example.safetensors", example_of(kind, net), metadata)
+    makers = {make.__name__: make for make in (activations, networks, convolutions, normalizations, image_networks)}
+    for name in sys.argv[1:] or [*makers, *SEQUENTIALS]:
+        if name in makers:
+            write_safetensors(FOLDER / f"{name}.safetensors", makers[name](), metadata)
+        else:
+            write_sequential(name, metadata)
 
 
 if __name__ == "__main__":
