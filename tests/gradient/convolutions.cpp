@@ -1,4 +1,4 @@
-// Gradients through convolutions and pools against central differences of the loss.
+// Gradients through convolutions, pools and normalisation against central differences of the loss.
 #include <plexus/plexus.hpp>
 
 #include "central_differences.hpp"
@@ -22,6 +22,12 @@ using grouped = px::network<px::image<2, 5, 5>, px::conv2d<4, 3, Activation, px:
 template <class Activation>
 using averaged = px::network<px::image<3, 5, 4>, px::conv2d<2, 4, Activation, px::same>,
                              px::conv2d<3, 2, Activation, px::stride<3>>, px::global_average_pool>;
+// Windows of an odd and of an even number of channels.
+template <class Activation>
+using normalized =
+    px::network<px::image<2, 4, 3>, px::conv2d<5, 2, Activation>,
+                px::local_response_norm<3, px::lrn{.alpha = 1.5f}>, px::conv2d<3, 2, Activation>,
+                px::local_response_norm<2, px::lrn{.alpha = 1, .beta = 0.6f, .k = 0.5f}>, px::dense<2>>;
 // A pool as the first layer and as the last.
 using pools = px::network<px::image<2, 5, 6>, px::average_pool<2, px::stride<1>>, px::conv2d<3, 3, px::tanh>,
                           px::average_pool<px::extent2d{2, 1}>>;
@@ -35,6 +41,7 @@ void check_activation() {
       check_gradients<grouped<Activation>>(support::largest_feature(n, 50, 3), px::softmax_cross_entropy{},
                                            policy);
       check_gradients<averaged<Activation>>(support::random_targets(n, 60, 3), px::quadratic{}, policy);
+      check_gradients<normalized<Activation>>(support::random_targets(n, 24, 2), px::quadratic{}, policy);
     }
   }
 }
