@@ -105,13 +105,14 @@ int main() {
   train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
                     px::dense<128, px::softplus>>{},
         px::quadratic{}, px::sgd{});
-  // Convolutions whose three products may each take any tile, and each kind of pool.
-  train(px::network<px::image<3, 32, 32>, px::conv2d<16, 3, px::relu>, px::max_pool<3, px::stride<2>>,
-                    px::conv2d<300, 3, px::softplus, px::same>, px::average_pool<2>, px::conv2d<6, 3>,
+  // Convolutions whose three products may each take any tile, each kind of pool, and normalisation.
+  train(px::network<px::image<3, 32, 32>, px::conv2d<16, 3, px::relu>, px::local_response_norm<5>,
+                    px::max_pool<3, px::stride<2>>, px::conv2d<300, 3, px::softplus, px::same>,
+                    px::average_pool<2>, px::local_response_norm<2, px::lrn{.beta = 0.5f}>, px::conv2d<6, 3>,
                     px::global_average_pool, px::dense<10>>{},
         px::softmax_cross_entropy{}, px::sgd{});
   train(px::network<px::mixed<px::fp16>, px::image<16, 16, 16>, px::conv2d<300, 3, px::relu>, px::max_pool<2>,
-                    px::conv2d<6, 3>>{},
+                    px::local_response_norm<5>, px::conv2d<6, 3>>{},
         px::quadratic{}, px::sgd{});
   // Images that excite a unit.
   px::network<px::image<3, 8, 8>, px::dense<2>> excited;
