@@ -96,7 +96,7 @@ struct response_norm_forward {
     const norm_pixels<Group> at(group, tile, of.pixels);
     const T* const sample = x.row(tile.sample);
     for (int c = tile.first_channel; c < tile.end_channel; ++c) {
-      float d[at.most];
+      float d[norm_pixels<Group>::most];
       denominators<Before, After>(of, sample, c, at, d);
       const int place = c * of.pixels + at.first;
       Out* const to = y.row(tile.sample) + place;
@@ -119,7 +119,7 @@ struct response_norm_backward {
   PLEXUS_FN void operator()(Group group, int row) const {
     const norm_tile tile = of.tile(row);
     const norm_pixels<Group> at(group, tile, of.pixels);
-    terms<at.most> last{};
+    terms<norm_pixels<Group>::most> last{};
     for (int j = tile.first_channel - After; j < tile.end_channel + Before; ++j) {
       last.shift();
       if (j >= 0 && j < of.channels) add(tile.sample, j, at, last);
@@ -152,7 +152,7 @@ struct response_norm_backward {
 
   template <class Group, class Terms>
   PLEXUS_FN void add(int sample, int j, const norm_pixels<Group>& at, Terms& last) const {
-    float d[at.most];
+    float d[norm_pixels<Group>::most];
     denominators<Before, After>(of, x.row(sample), j, at, d);
     const int place = j * of.pixels + at.first;
     const T* const from = x.row(sample) + place;
