@@ -48,10 +48,10 @@ struct options {
 
 template <std::size_t L>
 void print_layer() {
-  using shape = typename alexnet::layer<L>::output_shape;
+  using shape = typename alexnet::layer_type<L>::output_shape;
   using image = px::image_traits<shape>;
   std::size_t parameters = 0;
-  for (const px::parameter_spec& spec : alexnet::layer<L>::parameters) parameters += spec.size();
+  for (const px::parameter_spec& spec : alexnet::layer_type<L>::parameters) parameters += spec.size();
   const std::string outputs = image::is_image ? std::to_string(image::channels) + " × " +
                                                     std::to_string(image::extent.height) + " × " +
                                                     std::to_string(image::extent.width)

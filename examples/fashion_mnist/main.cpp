@@ -139,8 +139,7 @@ int main(int argc, char** argv) {
   app.add_option("--epochs", chosen.epochs, "the last of them at a tenth of the rate")
       ->check(at_least_one)
       ->capture_default_str();
-  app.add_option("--batch", chosen.batch,
-                 "samples in a mini-batch; 64 for mlp and 32 for lenet unless given")
+  app.add_option("--batch", chosen.batch, "samples in a mini-batch; 64 for mlp and 32 for lenet unless given")
       ->check(at_least_one);
   app.add_option("--rate", chosen.rate, "learning rate; 0.05 for mlp and 0.01 for lenet unless given")
       ->check(CLI::PositiveNumber);

@@ -117,14 +117,6 @@ int main() {
   // Images that excite a unit.
   px::network<px::image<3, 8, 8>, px::dense<2>> excited;
   px::inspect::maximize_activation<0>(excited, px::inspect::unit{0});
-  // Normalisation between them, in both kinds of storage.
-  train(px::network<px::image<3, 16, 16>, px::conv2d<16, 3, px::relu>, px::local_response_norm<5>,
-                    px::conv2d<6, 3, px::softplus>, px::local_response_norm<2, px::lrn{.beta = 0.5f}>,
-                    px::dense<10>>{},
-        px::softmax_cross_entropy{}, px::sgd{});
-  train(px::network<px::mixed<px::fp16>, px::image<3, 16, 16>, px::conv2d<16, 3, px::relu>,
-                    px::local_response_norm<5>, px::dense<10>>{},
-        px::softmax_cross_entropy{}, px::sgd{});
   px::network<px::input<3>, px::dense<2>>{}.initialize({}, px::normal{});
   px::context on;
   multiply(on, {}, {});

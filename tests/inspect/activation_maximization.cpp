@@ -1,4 +1,5 @@
-// Images that excite a unit: what a linear unit's must be, what the priors do to them, and the choice of units.
+// Images that excite a unit: what a linear unit's must be, what the priors do to them, and the choice of
+// units.
 #include <plexus/inspect/activation_maximization.hpp>
 #include <plexus/plexus.hpp>
 
@@ -72,7 +73,8 @@ TEST_CASE("Starts differ, the best comes first, and the seed decides", "[activat
 TEST_CASE("Each of the priors does its own", "[activation_maximization]") {
   linear net{px::seed{3}};
   const auto image = [&](const px::inspect::image_prior& prior, int steps = 20) {
-    return maximize_activation<0>(net, px::inspect::unit{2}, {.steps = steps, .prior = prior, .starts = 1})[0];
+    return maximize_activation<0>(net, px::inspect::unit{2},
+                                  {.steps = steps, .prior = prior, .starts = 1})[0];
   };
   const auto bare = image(none);
   CHECK(zeros_of(bare.values) == 0);

@@ -32,7 +32,8 @@ TEST_CASE("A step of ascent", "[image_prior]") {
   batch b;
   std::fill_n(b.g.begin() + width, width, 0.0f);  // an image without gradient decays and stays in range
   px::copy_to_device<float>(b.on.stream(), b.g_there.data(), b.g);
-  px::for_each_row(b.on.stream(), count, kernels::ascend{b.values(), b.gradient(), 0.5f, 0.25f, -1.0f, 0.75f});
+  px::for_each_row(b.on.stream(), count,
+                   kernels::ascend{b.values(), b.gradient(), 0.5f, 0.25f, -1.0f, 0.75f});
   const auto after = b.result();
   int at_edge = 0;
   for (int i = 0; i < count; ++i) {
@@ -107,9 +108,9 @@ void require_clipped(const batch& b, int clipped, const Measure& measure) {
 TEST_CASE("Pixels of small norm are clipped", "[image_prior]") {
   for (const int clipped : {1, 17, pixels - 1}) {
     batch b;
-    px::for_each_row(b.on.stream(), count,
-                     kernels::clip_pixels<kernels::pixel_norm>{
-                         b.values(), {b.values(), channels}, channels, clipped});
+    px::for_each_row(
+        b.on.stream(), count,
+        kernels::clip_pixels<kernels::pixel_norm>{b.values(), {b.values(), channels}, channels, clipped});
     require_clipped(b, clipped, [&](int i, int p) {
       double sum = 0;
       for (int c = 0; c < channels; ++c)
@@ -138,8 +139,8 @@ TEST_CASE("Pixels that count the same are all kept", "[image_prior]") {
   batch b;
   std::fill(b.x.begin(), b.x.end(), 0.5f);
   px::copy_to_device<float>(b.on.stream(), b.x_there.data(), b.x);
-  px::for_each_row(b.on.stream(), count,
-                   kernels::clip_pixels<kernels::pixel_norm>{
-                       b.values(), {b.values(), channels}, channels, 20});
+  px::for_each_row(
+      b.on.stream(), count,
+      kernels::clip_pixels<kernels::pixel_norm>{b.values(), {b.values(), channels}, channels, 20});
   CHECK(b.result() == b.x);
 }

@@ -29,8 +29,7 @@ void copy_first_parameters(From& from, To& to) {
   const auto first = to.parameters();
   for (std::size_t i = 0; i < first.size(); ++i) {
     REQUIRE(first[i].shape == all[i].shape);
-    px::copy_to_device<float>(to.stream(), first[i].values.data,
-                              px::to_host(from.stream(), all[i].values));
+    px::copy_to_device<float>(to.stream(), first[i].values.data, px::to_host(from.stream(), all[i].values));
   }
 }
 
@@ -124,8 +123,7 @@ TEST_CASE("The outputs of single layers in 16 bits", "[network][single_layers]")
   const auto x = support::random_values(2 * 6);
   const auto rounded = net.activations<1>(x), exact = single.activations<1>(x);
   REQUIRE(rounded.size() == 10);
-  for (std::size_t i = 0; i < rounded.size(); ++i)
-    CHECK(rounded[i] == Approx(exact[i]).margin(1e-2));
+  for (std::size_t i = 0; i < rounded.size(); ++i) CHECK(rounded[i] == Approx(exact[i]).margin(1e-2));
 
   const auto x_there = px::to_device(net.stream(), x);
   const auto dz = px::to_device(net.stream(), support::random_values(2 * 5));
@@ -136,8 +134,7 @@ TEST_CASE("The outputs of single layers in 16 bits", "[network][single_layers]")
     return px::to_host(of.stream(), to.view());
   };
   const auto in_half = gradient(net, dx), in_single = gradient(single, dx_exact);
-  for (std::size_t i = 0; i < in_half.size(); ++i)
-    CHECK(in_half[i] == Approx(in_single[i]).margin(2e-2));
+  for (std::size_t i = 0; i < in_half.size(); ++i) CHECK(in_half[i] == Approx(in_single[i]).margin(2e-2));
 }
 
 TEST_CASE("A layer seen from outside has its own parameters", "[network][single_layers]") {
