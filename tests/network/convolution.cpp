@@ -64,11 +64,11 @@ void require_same_gradients(int samples) {
 TEST_CASE("shapes and names of a convolutional network are PyTorch's", "[convolution]") {
   STATIC_REQUIRE(std::is_same_v<lenet::layer_type<0>::output_shape, px::shape<6, 24, 24>>);
   STATIC_REQUIRE(std::is_same_v<lenet::layer_type<3>::output_shape, px::shape<16, 4, 4>>);
-  STATIC_REQUIRE(std::is_same_v<everything::layer<0>::output_shape, px::shape<6, 11, 9>>);
-  STATIC_REQUIRE(std::is_same_v<everything::layer<1>::output_shape, px::shape<6, 6, 5>>);
-  STATIC_REQUIRE(std::is_same_v<everything::layer<2>::output_shape, px::shape<8, 4, 5>>);
-  STATIC_REQUIRE(std::is_same_v<everything::layer<3>::output_shape, px::shape<8, 3, 4>>);
-  STATIC_REQUIRE(std::is_same_v<everything::layer<5>::output_shape, px::shape<5, 1, 1>>);
+  STATIC_REQUIRE(std::is_same_v<everything::layer_type<0>::output_shape, px::shape<6, 11, 9>>);
+  STATIC_REQUIRE(std::is_same_v<everything::layer_type<1>::output_shape, px::shape<6, 6, 5>>);
+  STATIC_REQUIRE(std::is_same_v<everything::layer_type<2>::output_shape, px::shape<8, 4, 5>>);
+  STATIC_REQUIRE(std::is_same_v<everything::layer_type<3>::output_shape, px::shape<8, 3, 4>>);
+  STATIC_REQUIRE(std::is_same_v<everything::layer_type<5>::output_shape, px::shape<5, 1, 1>>);
   STATIC_REQUIRE(lenet::parameter_count == 44426);
   lenet net;
   std::vector<std::string> names;
