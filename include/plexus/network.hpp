@@ -286,11 +286,11 @@ class basic_network {
     const int n = sample_count(x, "computing a layer's outputs");
     std::vector<float> a(elements(n, width<L>));
     if (n == 0) return a;
-    const buffer<float> copies(a.size());
+    const buffer<float> converted(a.size());
     for_each_row(stream(), n,
                  convert_rows<float, output_element<L>>{forward_to<L>(stage(x.data(), n)),
-                                                        matrix(copies.data(), n, width<L>)});
-    copy_to_host<float>(stream(), a, copies.data());
+                                                        matrix(converted.data(), n, width<L>)});
+    copy_to_host<float>(stream(), a, converted.data());
     return a;
   }
 
