@@ -93,9 +93,14 @@ TEST_CASE("Each of the priors does its own", "[activation_maximization]") {
 
 TEST_CASE("Images stay in the range they are given", "[activation_maximization]") {
   linear net{px::seed{3}};
-  const auto found = maximize_activation<0>(
-      net, px::inspect::unit{0},
-      {.steps = 1000, .prior = none, .lowest = -0.25f, .highest = 1, .starts = 1, .start_deviation = 3});
+  const auto found = maximize_activation<0>(net, px::inspect::unit{0},
+                                            {.steps = 100,
+                                             .rate = 5,
+                                             .prior = none,
+                                             .lowest = -0.25f,
+                                             .highest = 1,
+                                             .starts = 1,
+                                             .start_deviation = 3});
   const auto w = weights_of(net, 0);
   for (std::size_t i = 0; i < 16; ++i) CHECK(found[0].values[i] == (w[i] > 0 ? 1.0f : -0.25f));
   const auto start = maximize_activation<0>(
