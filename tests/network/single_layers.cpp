@@ -116,9 +116,9 @@ TEST_CASE("The outputs of single layers", "[network][single_layers]") {
 }
 
 TEST_CASE("The outputs of single layers in 16 bits", "[network][single_layers]") {
-  using half = px::network<px::mixed<px::fp16>, px::input<6>, px::dense<9, px::relu>,
-                           px::dense<5, px::softplus>, px::dense<3>>;
-  half net{px::seed{4}};
+  using halved = px::network<px::mixed<px::fp16>, px::input<6>, px::dense<9, px::relu>,
+                             px::dense<5, px::softplus>, px::dense<3>>;
+  halved net{px::seed{4}};
   vectors single{px::seed{4}};
   const auto x = support::random_values(2 * 6);
   const auto rounded = net.activations<1>(x), exact = single.activations<1>(x);
