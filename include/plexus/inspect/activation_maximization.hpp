@@ -162,12 +162,12 @@ class ascending_images {
 
   void blur() {
     const float deviation = how_.prior.blur;
-    kernels::blur pass{x_.data(), blurred_.data(), extent_, false, static_cast<int>(std::ceil(3 * deviation)),
-                       {}};
-    for (int d = 0; d <= pass.reach; ++d) {
-      const float distance = static_cast<float>(d) / deviation;
-      pass.weights[d] = std::exp(-distance * distance / 2);
-    }
+    kernels::blur pass{x_.data(),
+                       blurred_.data(),
+                       extent_,
+                       false,
+                       static_cast<int>(std::ceil(3 * deviation)),
+                       -1 / (2 * deviation * deviation)};
     for_each(stream_, x_.size(), pass);
     pass.from = blurred_.data();
     pass.to = x_.data();

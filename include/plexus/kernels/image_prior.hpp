@@ -33,16 +33,15 @@ struct ascend {
   }
 };
 
-// One direction of a Gaussian blur. Beyond the edge there is nothing, and the other weights count the more.
+// One direction of a Gaussian blur, with weights e^(exponent · distance²). Beyond the edge there is nothing,
+// and the other weights count the more.
 struct blur {
-  static constexpr int most_reach = 15;
-
   const float* from;
   float* to;
   extent2d extent;
   bool is_vertical;
   int reach;
-  float weights[most_reach + 1];  // by distance
+  float exponent;
 
   PLEXUS_FN void operator()(std::size_t i) const {
     const int row_length = extent.width;
@@ -53,7 +52,7 @@ struct blur {
     float sum = 0, total = 0;
     for (int d = -reach; d <= reach; ++d) {
       if (at + d < 0 || at + d > last) continue;
-      const float weight = weights[d < 0 ? -d : d];
+      const float weight = expf(exponent * static_cast<float>(d * d));
       sum += weight * from[static_cast<std::ptrdiff_t>(i) + d * step];
       total += weight;
     }
