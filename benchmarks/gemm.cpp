@@ -1,5 +1,6 @@
 // The matrix products of dense layers through the library: by default as a network would have them, or with
 // --policy by its own kernels or by the vendor's BLAS.
+#include "policy.hpp"
 #include "products.hpp"
 
 #include <plexus/plexus.hpp>
@@ -38,9 +39,7 @@ void time_product(const products::product& p, px::gemm_policy policy, benchmark:
 
 int main(int argc, char** argv) {
   auto arguments = workload::parse(argc, argv, products::names());
-  const px::gemm_policy policy = arguments.policy == "native"   ? px::gemm_policy::native
-                                 : arguments.policy == "vendor" ? px::gemm_policy::vendor
-                                                                : px::default_gemm_policy;
+  const px::gemm_policy policy = workload::policy_of(arguments);
   products::time_products(arguments, [policy](const products::product& p, benchmark::State& state) {
     if (p.layout == "nt") {
       time_product<px::layout::nt>(p, policy, state);

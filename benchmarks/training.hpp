@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fashion_mnist.hpp"
+#include "policy.hpp"
 #include "workload.hpp"
 
 #include <plexus/plexus.hpp>
@@ -17,7 +18,7 @@ void train(const std::string& name, const training& work, const arguments& argum
   const auto data = load(arguments.data, "train");
   const auto test = load(arguments.data, "t10k");
   report("operations", name, work.training_operations(data.size()));
-  Network net{px::seed{1}};
+  Network net{px::seed{1}, policy_of(arguments)};
   const px::softmax_cross_entropy loss;
   stopwatch watch;
   const auto report_epoch = [&](const px::training_progress& now) {
@@ -38,7 +39,7 @@ void infer(const training& work, const arguments& arguments) {
   if (!arguments.wants(work.inference())) return;
   const auto data = load(arguments.data, "train");
   report("operations", work.inference(), work.inference_operations(data.size()));
-  Network net{plexus::seed{1}};
+  Network net{plexus::seed{1}, policy_of(arguments)};
   time_calls(work.inference(), arguments.repetitions, 1, [&] {
     auto y = net.predict(data.inputs, data.size());
     keep(y);

@@ -100,6 +100,7 @@ class convolution : public parameters {
   }
 
   void raise(float* dx) {
+    static_assert(extent % 8 == 0);
     const float* lowered = lowered_.row(0);
     std::fill_n(dx, inputs, 0.0f);
     each_row([&](int to, int from) {

@@ -17,7 +17,7 @@ using convolution = px::network<px::image<1, 4, 4>, px::conv2d<1, 3, px::identit
 constexpr std::array<int, 9> inputs_of_o6{1, 2, 3, 5, 6, 7, 9, 10, 11};
 constexpr std::size_t o6 = 5;  // counted from 0
 
-// Numbers of which each product, and each sum of products, is another.
+// Numbers of which each of the nine products, and each sum of such products, is another.
 const std::vector<float> filter{1, 2, 3, 5, 7, 11, 13, 17, 19};
 std::vector<float> input() {
   std::vector<float> values(16);

@@ -19,7 +19,10 @@ cudaError_t run_on_host(cudaStream_t stream, Work work) {
       work();
       return cudaSuccess;
     } catch (const std::bad_alloc&) {
-      return detail::fail(cudaErrorMemoryAllocation, "run_on_host: no host memory is left to work in");
+      return detail::fail(
+          cudaErrorMemoryAllocation,
+          "run_on_host: no host memory is left to work in; give smaller batches, or fewer threads by "
+          "HOSTCUDA_WORKERS");
     }
   });
 }

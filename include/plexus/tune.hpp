@@ -70,10 +70,10 @@ class product_timing final : public gemm_measurement {
 
 }  // namespace detail
 
-// Measures every product that a forward pass and a training step of `batch` samples make, in each way that
-// this program can compute it, on the device at hand. From then on the network goes by the quickest
-// (gemm_policy::tuned), and by choices for other batches that it had before. Returns all of them: to be
-// printed, given to other networks, or saved (io/tuning.hpp). Of the network it changes the policy and the
+// Measures every product that dense layers make in a forward pass and a training step of `batch` samples, in
+// each way that this program can compute it, on the device at hand. From then on the network goes by the
+// quickest (gemm_policy::tuned), and by choices for other batches that it had before. Returns all of them: to
+// be printed, given to other networks, or saved (io/tuning.hpp). Of the network it changes the policy and the
 // gradients. A network that runs as one kernel makes no products.
 template <class Network>
 gemm_choices tune(Network& net, int batch) {

@@ -180,7 +180,54 @@ void require_random_problems(int count, unsigned seed) {
   }
 }
 
+// The three products as layers ask for them: on a CPU lowered, where a BLAS is linked.
+template <convolution_shape Of, class T>
+void require_convolve(generator& random, int samples) {
+  INFO("images of " << Of.image.height << " × " << Of.image.width << ", " << Of.depth() << " weights");
+  plexus::context on;
+  const problem<T> p(random, Of, samples);
+  const plexus::matrix_view<const T> x = p.x.view(), w = p.w.view(), delta = p.delta.view();
+  device_matrix z(samples, p.outputs(), random_placement(random)), dw(Of.outputs, Of.depth(), {}),
+      dx(samples, p.inputs(), random_placement(random));
+  plexus::convolve<Of>(on, x, w.data, w.ld, plexus::no_bias_term{}, plexus::store{z.view()});
+  require_matrix(on, z, Of.depth(), p.z);
+  plexus::convolve_back<Of>(on, delta, w.data, w.ld, plexus::store{dx.view()});
+  require_matrix(on, dx, Of.group_outputs() * Of.window.area(), p.dx);
+  plexus::filter_gradient<Of>(on, delta, x, dw.view().data);
+  require_matrix(on, dw, samples * Of.output().area(), p.dw);
+}
+
+// A CPU cuts them into pieces of several images, with some left over for the last; into bands of rows; and,
+// where an image is its own columns, into bands of these.
+constexpr convolution_shape many_images{{{5, 4}, {3, 2}, {1, 1}, {1, 1}, {1, 0}, {0, 1}}, 3, 4, 1};
+constexpr convolution_shape five_bands{{{40, 37}, 3, 1, 1, 1, 1}, 48, 4, 2};
+constexpr convolution_shape two_bands{{{41, 23}, {3, 5}, {2, 1}, {1, 2}, {1, 3}, {2, 4}}, 30, 6, 3};
+constexpr convolution_shape own_columns{{{30, 30}, 1}, 300, 5, 1};
+
+template <class T>
+void require_convolve_in_pieces() {
+  generator random(8);
+  require_convolve<many_images, T>(random, 37);
+  require_convolve<five_bands, T>(random, 2);
+  require_convolve<two_bands, T>(random, 1);
+  require_convolve<own_columns, T>(random, 2);
+}
+
 }  // namespace
+
+TEST_CASE("convolution as layers ask for it is its definition", "[convolution][slow]") {
+  require_convolve_in_pieces<float>();
+  require_convolve_in_pieces<__half>();
+  require_convolve_in_pieces<__nv_bfloat16>();
+}
+
+TEST_CASE("no images have filters' gradients of zero", "[convolution]") {
+  plexus::context on;
+  device_matrix dw(4, 18, {});
+  plexus::filter_gradient<many_images>(on, plexus::matrix_view<const float>{nullptr, 0, 64, 64},
+                                       plexus::matrix_view<const float>{nullptr, 0, 60, 60}, dw.view().data);
+  require_matrix(on, dw, 1, std::vector<double>(4 * 18));
+}
 
 TEST_CASE("convolution of any shape is its definition", "[convolution]") {
   require_random_problems<float>(8, 1);

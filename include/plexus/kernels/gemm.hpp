@@ -98,8 +98,9 @@ struct staged_piece {
   static constexpr int block = 4 * Lanes;
 };
 
-// What the main loop asks of an operand's way into shared memory. A loader begins at depth 0 and walks along
-// it, a piece at a time. (A convolution gives one that finds the elements of its patches.)
+// What the main loop asks of an operand's way into shared memory. A loader begins where its part of the depth
+// does and walks along it, a piece at a time. (A convolution gives one that finds the elements of its
+// patches.)
 template <class Loader>
 concept operand_loader = requires(Loader loader, float* shared, int depths) {
   { Loader::piece::stride + Loader::piece::size } -> std::convertible_to<int>;

@@ -1,7 +1,8 @@
 // Convolution on a CPU: patches are written out as the columns of a matrix ("lowered", im2col: K.
 // Chellapilla, S. Puri, P. Simard, "High performance convolutional neural networks for document processing",
-// 2006) and multiplied by the BLAS. A piece of a batch is so few images that its columns stay in a core's
-// cache, and threads take a piece each.
+// 2006) and multiplied by the BLAS. A piece of the work is some small images, or of a large one a band of its
+// outputs' rows: as many columns as make a product quick, and no more than stay in a core's cache. Threads
+// take a piece each.
 #pragma once
 
 #include <plexus/core/context.hpp>
@@ -17,9 +18,10 @@ namespace plexus::inline PLEXUS_ABI::lowered_convolution {
 
 inline constexpr bool is_there = platform::on_cpu && has_vendor_blas;
 
-// A thread's own memory, which stays.
+// A thread's own memory, which stays. Copies of filters and sums are made by the thread that shares out the
+// work and read or added to by all, the others by each for its piece.
 struct workspace {
-  std::vector<float> columns, products, image;
+  std::vector<float> filters, sums, columns, products, image;
 
   static workspace& mine() {
     static thread_local workspace one;
@@ -31,6 +33,11 @@ inline float* room(std::vector<float>& memory, std::size_t size) {
   if (memory.size() < size) memory.resize(size);
   return memory.data();
 }
+
+// Images [first, first + count) of a batch, and of their outputs the rows [begin, end).
+struct piece {
+  int first, count, begin, end;
+};
 
 // One group of one image, and its columns (depth, pixels), whose rows are `ld` apart.
 template <convolution_shape Of>
@@ -44,14 +51,27 @@ struct lowering {
   static constexpr bool is_identity =
       Of.window == extent2d(1) && Of.stride == extent2d(1) && Of.padding == extent2d(0) && output == Of.image;
 
-  // Images of a piece: with fewer than 256 columns a product is slow, and with more than 2¹⁶ elements the
-  // columns leave the cache.
+  // Of a piece. With fewer than 128 columns a product is slow, and better are 256; with more than 2¹⁶
+  // elements they leave the cache.
+  static constexpr int fitting_columns = (1 << 16) / depth;
   static constexpr int images =
-      is_identity ? 1 : std::clamp(std::min(divide_up(256, pixels), (1 << 16) / (depth * pixels)), 1, 16);
+      is_identity ? 1 : std::clamp(std::min(divide_up(256, pixels), fitting_columns / pixels), 1, 16);
+  static constexpr int bands = divide_up(
+      output.height,
+      std::clamp(std::max(divide_up(128, output.width), fitting_columns / output.width), 1, output.height));
+  static constexpr int rows = divide_up(output.height, bands);
 
+  static int pieces(int samples) { return divide_up(samples, images) * bands; }
+  static piece piece_of(int number, int samples) {
+    const int first = number / bands * images, begin = number % bands * rows;
+    return {first, std::min(images, samples - first), begin, std::min(begin + rows, output.height)};
+  }
+  static int columns_of(const piece& at) { return (at.end - at.begin) * output.width; }
+
+  // Of an image's rows in the piece.
   template <class T>
-  static void write_columns(const T* image, float* columns, int ld) {
-    for_each_run([&](int k, int to, int from, int begin, int end) {
+  static void write_columns(const piece& at, const T* image, float* columns, int ld) {
+    for_each_run(at, 0, Of.group_channels(), [&](int k, int to, int from, int begin, int end) {
       float* const row = columns + static_cast<std::ptrdiff_t>(k) * ld + to;
       for (int x = 0; x < begin; ++x) row[x] = 0;
       for (int x = begin; x < end; ++x) row[x] = static_cast<float>(image[from + x * Of.stride.width]);
@@ -59,33 +79,35 @@ struct lowering {
     });
   }
 
-  // The opposite: each pixel the sum of all that lies in its places.
-  static void add_columns(const float* columns, int ld, float* image) {
-    std::fill_n(image, image_size, 0.0f);
-    for_each_run([&](int k, int to, int from, int begin, int end) {
-      const float* const row = columns + static_cast<std::ptrdiff_t>(k) * ld + to;
-      for (int x = begin; x < end; ++x) image[from + x * Of.stride.width] += row[x];
+  // The opposite, for channels [first, last), which are all that `columns` and `image` have: to each pixel is
+  // added all that lies in its places.
+  static void add_columns(const piece& at, int first, int last, const float* columns, int ld, float* image) {
+    const int skipped = first * Of.image.area();
+    for_each_run(at, first, last, [&](int k, int to, int from, int begin, int end) {
+      const float* const row = columns + static_cast<std::ptrdiff_t>(k - first * Of.window.area()) * ld + to;
+      for (int x = begin; x < end; ++x) image[from - skipped + x * Of.stride.width] += row[x];
     });
   }
 
  private:
-  // visit(k, to, from, begin, end) for every row of outputs under every tap k: the row begins at pixel `to`
-  // of the outputs; its pixels x in [begin, end) see the image's places from + x · stride, and the others lie
-  // beyond the image's edge.
+  // visit(k, to, from, begin, end) for every row of the piece's outputs under every tap k of the channels:
+  // the row begins at column `to`; its pixels x in [begin, end) see the image's places from + x · stride, and
+  // the others lie beyond the image's edge.
   template <class Visit>
-  static void for_each_run(const Visit& visit) {
-    int k = 0;
-    for (int channel = 0; channel < Of.group_channels(); ++channel) {
+  static void for_each_run(const piece& at, int first_channel, int last_channel, const Visit& visit) {
+    int k = first_channel * Of.window.area();
+    for (int channel = first_channel; channel < last_channel; ++channel) {
       for (int r = 0; r < Of.window.height; ++r) {
         for (int s = 0; s < Of.window.width; ++s, ++k) {
           const int across = s * Of.dilation.width - Of.padding.width;
           const int first = clamped(divide_up(std::max(0, -across), Of.stride.width));
           const int last = clamped(divide_up(Of.image.width - across, Of.stride.width));
-          for (int y = 0; y < output.height; ++y) {
+          for (int y = at.begin; y < at.end; ++y) {
             const int down = y * Of.stride.height + r * Of.dilation.height - Of.padding.height;
             const bool is_inside = down >= 0 && down < Of.image.height;
             const int from = (channel * Of.image.height + down) * Of.image.width + across;
-            visit(k, y * output.width, from, is_inside ? first : 0, is_inside ? std::max(first, last) : 0);
+            visit(k, (y - at.begin) * output.width, from, is_inside ? first : 0,
+                  is_inside ? std::max(first, last) : 0);
           }
         }
       }
@@ -110,45 +132,51 @@ float_matrix in_float(const T* data, int rows, int cols, int ld, std::vector<flo
   return {copy, cols};
 }
 
-// Images [first, first + count) of a batch.
-struct piece {
-  int first, count;
-};
-template <convolution_shape Of>
-piece piece_of(int number, int samples) {
-  const int first = number * lowering<Of>::images;
-  return {first, std::min(lowering<Of>::images, samples - first)};
-}
-
 // The columns of a piece's images, side by side.
 template <convolution_shape Of, class T>
 float_matrix columns_of(const piece& at, int group, matrix_view<const T> x) {
   using lowered = lowering<Of>;
   const auto image = [&](int i) { return x.row(at.first + i) + group * lowered::image_size; };
-  if constexpr (lowered::is_identity && std::is_same_v<T, float>) return {image(0), lowered::pixels};
-  const int ld = at.count * lowered::pixels;
+  if constexpr (lowered::is_identity && std::is_same_v<T, float>)
+    return {image(0) + at.begin * lowered::output.width, lowered::pixels};
+  const int of_image = lowered::columns_of(at), ld = at.count * of_image;
   float* const columns = room(workspace::mine().columns, static_cast<std::size_t>(lowered::depth * ld));
-  for (int i = 0; i < at.count; ++i) lowered::write_columns(image(i), columns + i * lowered::pixels, ld);
+  for (int i = 0; i < at.count; ++i) lowered::write_columns(at, image(i), columns + i * of_image, ld);
   return {columns, ld};
 }
 
-// A group's deltas (outputs, pixels) of a piece's images, side by side.
+// A group's deltas (outputs, columns) of a piece's images, side by side.
 template <convolution_shape Of, class T>
 float_matrix deltas_of(const piece& at, int group, matrix_view<const T> delta) {
-  constexpr int outputs = Of.group_outputs(), pixels = lowering<Of>::pixels;
-  const auto image = [&](int i) { return delta.row(at.first + i) + group * outputs * pixels; };
+  using lowered = lowering<Of>;
+  constexpr int outputs = Of.group_outputs(), pixels = lowered::pixels;
+  const auto image = [&](int i) {
+    return delta.row(at.first + i) + group * outputs * pixels + at.begin * lowered::output.width;
+  };
   if constexpr (std::is_same_v<T, float>) {
     if (at.count == 1) return {image(0), pixels};
   }
-  const int ld = at.count * pixels;
+  const int of_image = lowered::columns_of(at), ld = at.count * of_image;
   float* const all = room(workspace::mine().products, static_cast<std::size_t>(outputs * ld));
   for (int i = 0; i < at.count; ++i) {
     for (int o = 0; o < outputs; ++o) {
-      for (int p = 0; p < pixels; ++p)
-        all[o * ld + i * pixels + p] = static_cast<float>(image(i)[o * pixels + p]);
+      for (int p = 0; p < of_image; ++p)
+        all[o * ld + i * of_image + p] = static_cast<float>(image(i)[o * pixels + p]);
     }
   }
   return {all, ld};
+}
+
+// f(part) for every part in [0, parts) of a convolution of `samples` images: by several threads where that is
+// worth the time that waking them takes.
+template <convolution_shape Of, class Function>
+void share(int parts, int samples, const Function& f) {
+  const double operations = 2.0 * Of.outputs * Of.depth() * Of.output().area() * samples;
+  if (operations > 4e6) {
+    platform::share(static_cast<std::size_t>(parts), [&](std::size_t part) { f(static_cast<int>(part)); });
+  } else {
+    for (int part = 0; part < parts; ++part) f(part);
+  }
 }
 
 // The arguments of these three are those of convolve(), convolve_back() and filter_gradient().
@@ -156,13 +184,13 @@ float_matrix deltas_of(const piece& at, int group, matrix_view<const T> delta) {
 template <convolution_shape Of, class T, class Bias, class Epilogue>
 void forward(cudaStream_t stream, matrix_view<const T> x, const T* w, int ld, Bias bias,
              const Epilogue& epilogue) {
-  constexpr int pixels = lowering<Of>::pixels, outputs = Of.group_outputs();
+  using lowered = lowering<Of>;
+  constexpr int pixels = lowered::pixels, outputs = Of.group_outputs();
   const auto work = [=] {
-    std::vector<float> copy;
-    const float_matrix filters = in_float(w, Of.outputs, Of.depth(), ld, copy);
+    const float_matrix filters = in_float(w, Of.outputs, Of.depth(), ld, workspace::mine().filters);
     const auto convolve_piece = [&](const piece& at, int group) {
       const float_matrix columns = columns_of<Of>(at, group, x);
-      const int cols = at.count * pixels;
+      const int of_image = lowered::columns_of(at), cols = at.count * of_image;
       float* const z = room(workspace::mine().products, static_cast<std::size_t>(outputs * cols));
       platform::multiply_here(false, false, outputs, cols, Of.depth(),
                               filters.data + group * outputs * filters.ld, filters.ld, columns.data,
@@ -171,79 +199,91 @@ void forward(cudaStream_t stream, matrix_view<const T> x, const T* w, int ld, Bi
       for (int i = 0; i < at.count; ++i) {
         for (int o = 0; o < outputs; ++o) {
           const int output = group * outputs + o;
+          const int first = output * pixels + at.begin * lowered::output.width;
           const float shift = bias[output];
-          for (int p = 0; p < pixels; ++p)
-            finish(at.first + i, output * pixels + p, z[o * cols + i * pixels + p] + shift);
+          for (int p = 0; p < of_image; ++p)
+            finish(at.first + i, first + p, z[o * cols + i * of_image + p] + shift);
         }
       }
     };
-    platform::share(static_cast<std::size_t>(divide_up(x.rows, lowering<Of>::images)), [&](std::size_t part) {
-      for (int group = 0; group < Of.groups; ++group)
-        convolve_piece(piece_of<Of>(static_cast<int>(part), x.rows), group);
+    share<Of>(lowered::pieces(x.rows), x.rows, [&](int part) {
+      for (int group = 0; group < Of.groups; ++group) convolve_piece(lowered::piece_of(part, x.rows), group);
     });
   };
   check(platform::run_on_host(stream, work), "convolving images");
 }
 
+// The bands of an image overlap in the pixels that they come from. So here a part is a piece's images with
+// all their bands, and of large images some of the channels.
 template <convolution_shape Of, class T, class Epilogue>
 void back(cudaStream_t stream, matrix_view<const T> delta, const T* w, int ld, const Epilogue& epilogue) {
   using lowered = lowering<Of>;
-  constexpr int pixels = lowered::pixels, outputs = Of.group_outputs();
+  constexpr int outputs = Of.group_outputs(), channels = Of.group_channels();
+  constexpr int cuts = std::min(lowered::bands, channels), taps = Of.window.area(), size = Of.image.area();
   const auto work = [=] {
-    std::vector<float> copy;
-    const float_matrix filters = in_float(w, Of.outputs, Of.depth(), ld, copy);
-    const auto convolve_piece = [&](const piece& at, int group) {
+    const float_matrix filters = in_float(w, Of.outputs, Of.depth(), ld, workspace::mine().filters);
+    const auto add_piece = [&](const piece& at, int group, int first, int last, float* images) {
       const float_matrix deltas = deltas_of<Of>(at, group, delta);
-      const int cols = at.count * pixels;
-      float* const columns = room(workspace::mine().columns, static_cast<std::size_t>(lowered::depth * cols));
-      platform::multiply_here(true, false, lowered::depth, cols, outputs,
-                              filters.data + group * outputs * filters.ld, filters.ld, deltas.data, deltas.ld,
-                              0, columns, cols);
-      float* const image = room(workspace::mine().image, static_cast<std::size_t>(lowered::image_size));
-      const Epilogue finish = epilogue;
+      const int of_image = lowered::columns_of(at), cols = at.count * of_image, depth = (last - first) * taps;
+      float* const columns = room(workspace::mine().columns, static_cast<std::size_t>(depth * cols));
+      platform::multiply_here(true, false, depth, cols, outputs,
+                              filters.data + group * outputs * filters.ld + first * taps, filters.ld,
+                              deltas.data, deltas.ld, 0, columns, cols);
       for (int i = 0; i < at.count; ++i) {
-        lowered::add_columns(columns + i * pixels, cols, image);
-        for (int q = 0; q < lowered::image_size; ++q)
-          finish(at.first + i, group * lowered::image_size + q, image[q]);
+        lowered::add_columns(at, first, last, columns + i * of_image, cols,
+                             images + i * (last - first) * size);
       }
     };
-    platform::share(static_cast<std::size_t>(divide_up(delta.rows, lowered::images)), [&](std::size_t part) {
-      for (int group = 0; group < Of.groups; ++group)
-        convolve_piece(piece_of<Of>(static_cast<int>(part), delta.rows), group);
+    share<Of>(divide_up(delta.rows, lowered::images) * cuts, delta.rows, [&](int part) {
+      const int number = part / cuts * lowered::bands, cut = part % cuts;
+      const int first = channels * cut / cuts, last = channels * (cut + 1) / cuts;
+      const int count = lowered::piece_of(number, delta.rows).count, of_image = (last - first) * size;
+      const Epilogue finish = epilogue;
+      for (int group = 0; group < Of.groups; ++group) {
+        float* const images = room(workspace::mine().image, static_cast<std::size_t>(count * of_image));
+        std::fill_n(images, count * of_image, 0.0f);
+        for (int band = 0; band < lowered::bands; ++band)
+          add_piece(lowered::piece_of(number + band, delta.rows), group, first, last, images);
+        const int sample = lowered::piece_of(number, delta.rows).first;
+        for (int i = 0; i < count; ++i) {
+          for (int q = 0; q < of_image; ++q)
+            finish(sample + i, (group * channels + first) * size + q, images[i * of_image + q]);
+        }
+      }
     });
   };
   check(platform::run_on_host(stream, work), "taking a gradient back through a convolution");
 }
 
-// Each of a fixed number of parts adds up the products of its own pieces, and these sums are added in their
-// order: the same bits whatever the number of threads.
+// Each of a number of parts that the shape decides adds up the products of its own pieces, and these sums are
+// added in their order: the same bits whatever the number of threads.
 template <convolution_shape Of, class T>
 void filter_gradient(cudaStream_t stream, matrix_view<const T> delta, matrix_view<const T> x, float* dw) {
-  constexpr int most_parts = 8, outputs = Of.group_outputs(), depth = Of.depth();
-  constexpr std::size_t size = static_cast<std::size_t>(Of.outputs) * static_cast<std::size_t>(depth);
+  using lowered = lowering<Of>;
+  constexpr int outputs = Of.group_outputs(), depth = Of.depth();
+  constexpr int size = Of.outputs * depth;
+  constexpr int most_parts = std::clamp((1 << 22) / size, 2, 8);  // 16 MB
   const auto work = [=] {
-    const int pieces = divide_up(x.rows, lowering<Of>::images);
-    const int parts = std::min(pieces, most_parts);
-    static thread_local std::vector<float> memory;
-    float* const sums = room(memory, size * static_cast<std::size_t>(parts));
-    platform::share(static_cast<std::size_t>(parts), [&](std::size_t part) {
-      const auto number = static_cast<int>(part);
-      float* const sum = sums + part * size;
-      const int begin = pieces * number / parts, end = pieces * (number + 1) / parts;
+    const int pieces = lowered::pieces(x.rows), parts = std::min(pieces, most_parts);
+    float* const sums =
+        room(workspace::mine().sums, static_cast<std::size_t>(size) * static_cast<std::size_t>(parts));
+    share<Of>(parts, x.rows, [&](int part) {
+      float* const sum = sums + static_cast<std::ptrdiff_t>(part) * size;
+      const int begin = pieces * part / parts, end = pieces * (part + 1) / parts;
       for (int p = begin; p < end; ++p) {
-        const piece at = piece_of<Of>(p, x.rows);
+        const piece at = lowered::piece_of(p, x.rows);
         for (int group = 0; group < Of.groups; ++group) {
           const float_matrix deltas = deltas_of<Of>(at, group, delta);
           const float_matrix columns = columns_of<Of>(at, group, x);
-          platform::multiply_here(false, true, outputs, depth, at.count * lowering<Of>::pixels, deltas.data,
-                                  deltas.ld, columns.data, columns.ld, p == begin ? 0 : 1,
+          platform::multiply_here(false, true, outputs, depth, at.count * lowered::columns_of(at),
+                                  deltas.data, deltas.ld, columns.data, columns.ld, p == begin ? 0 : 1,
                                   sum + group * outputs * depth, depth);
         }
       }
     });
-    for (std::size_t i = 0; i < size; ++i) {
+    for (int i = 0; i < size; ++i) {
       float total = sums[i];
-      for (int part = 1; part < parts; ++part) total += sums[static_cast<std::size_t>(part) * size + i];
+      for (int part = 1; part < parts; ++part) total += sums[static_cast<std::ptrdiff_t>(part) * size + i];
       dw[i] = total;
     }
   };
