@@ -11,7 +11,7 @@ struct extent2d {
   PLEXUS_FN constexpr extent2d(int both) : height(both), width(both) {}
   PLEXUS_FN constexpr extent2d(int h, int w) : height(h), width(w) {}
   PLEXUS_FN constexpr int area() const { return height * width; }
-  friend bool operator==(const extent2d&, const extent2d&) = default;
+  friend constexpr bool operator==(const extent2d&, const extent2d&) = default;
 };
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -13,13 +13,14 @@ namespace plexus::inline PLEXUS_ABI::kernels {
 // visit(tap, pixel) for every tap of output (y, x)'s window that lies in the image, row by row.
 template <window_shape Of, class Visit>
 PLEXUS_FN void for_each_tap(int y, int x, const Visit& visit) {
+  constexpr bool stays_inside = Of.stays_inside();
   PLEXUS_UNROLL
   for (int r = 0; r < Of.window.height; ++r) {
     PLEXUS_UNROLL
     for (int s = 0; s < Of.window.width; ++s) {
       const int down = y * Of.stride.height - Of.padding.height + r;
       const int across = x * Of.stride.width - Of.padding.width + s;
-      if (down >= 0 && down < Of.image.height && across >= 0 && across < Of.image.width)
+      if (stays_inside || (down >= 0 && down < Of.image.height && across >= 0 && across < Of.image.width))
         visit(r * Of.window.width + s, down * Of.image.width + across);
     }
   }
@@ -93,29 +94,6 @@ struct max_pool_forward {
   }
 };
 
-// dx = Σ of the deltas of the windows whose maximum the pixel was, times σ' of the layer before.
-template <window_shape Of, int Channels, class T, class Epilogue>
-struct max_pool_backward {
-  matrix_view<const T> delta;
-  const unsigned char* taps;
-  Epilogue dx;
-
-  template <class Group>
-  PLEXUS_FN void operator()(Group group, int row) const {
-    constexpr extent2d output = Of.output();
-    const T* const from = channel_of<Channels>(delta, row, output.area());
-    const unsigned char* const kept = taps + static_cast<std::size_t>(row) * output.area();
-    const int first = row % Channels * Of.image.area();
-    for_each_pixel<Of.image>(group, [&](int y, int x, int pixel) {
-      float sum = 0;
-      for_each_window<Of>(y, x, [&](int tap, int place) {
-        if (kept[place] == tap) sum += static_cast<float>(from[place]);
-      });
-      dx(row / Channels, first + pixel, sum);
-    });
-  }
-};
-
 // a = the mean of the window, of which what is beyond the image's edge counts as zeros.
 template <window_shape Of, int Channels, class T, class Out>
 struct average_pool_forward {
@@ -134,20 +112,70 @@ struct average_pool_forward {
   }
 };
 
-template <window_shape Of, int Channels, class T, class Epilogue>
-struct average_pool_backward {
+// What a pixel has of a window's delta, by the number of its tap in it: all or nothing …
+template <int Channels, int Size, class T>
+struct maximum_share {
   matrix_view<const T> delta;
+  const unsigned char* taps;
+
+  PLEXUS_FN auto of_channel(int row) const {
+    const T* const from = channel_of<Channels>(delta, row, Size);
+    const unsigned char* const kept = taps + static_cast<std::size_t>(row) * Size;
+    return [=](int tap, int place) { return kept[place] == tap ? static_cast<float>(from[place]) : 0.0f; };
+  }
+};
+
+// … or the same for each.
+template <int Channels, int Size, class T>
+struct mean_share {
+  matrix_view<const T> delta;
+  float factor;  // 1 / the window's area
+
+  PLEXUS_FN auto of_channel(int row) const {
+    const T* const from = channel_of<Channels>(delta, row, Size);
+    return [=, factor = factor](int, int place) { return static_cast<float>(from[place]) * factor; };
+  }
+};
+
+// dx = Σ of a pixel's shares of the windows that it lies in, times σ' of the layer before.
+template <window_shape Of, int Channels, class Share, class Epilogue>
+struct pool_backward {
+  Share share;
   Epilogue dx;
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
-    const T* const from = channel_of<Channels>(delta, row, Of.output().area());
-    const int first = row % Channels * Of.image.area();
-    for_each_pixel<Of.image>(group, [&](int y, int x, int pixel) {
-      float sum = 0;
-      for_each_window<Of>(y, x, [&](int, int place) { sum += static_cast<float>(from[place]); });
-      dx(row / Channels, first + pixel, sum / static_cast<float>(Of.window.area()));
-    });
+    const auto of_window = share.of_channel(row);
+    const Epilogue finish = dx;  // the loop's own, so that what it stores does not change it
+    const int sample = row / Channels, first = row % Channels * Of.image.area();
+    const auto store = [=](int pixel, float sum) { finish(sample, first + pixel, sum); };
+    if constexpr (Group::size() == 1 && Of.is_tiling()) {
+      by_windows(of_window, store);
+    } else {
+      for_each_pixel<Of.image>(group, [&](int y, int x, int pixel) {
+        float sum = 0;
+        for_each_window<Of>(y, x, [&](int tap, int place) { sum += of_window(tap, place); });
+        store(pixel, sum);
+      });
+    }
+  }
+
+ private:
+  // Where no windows overlap, row by row of their taps: loops that a CPU's vector registers take.
+  template <class OfWindow, class Store>
+  PLEXUS_FN static void by_windows(const OfWindow& of_window, const Store& store) {
+    constexpr extent2d output = Of.output(), window = Of.window, image = Of.image;
+    constexpr int covered_height = output.height * window.height, covered_width = output.width * window.width;
+    for (int y = 0; y < covered_height; ++y) {
+      const int from = y / window.height * output.width, tap = y % window.height * window.width;
+      for (int x = 0; x < output.width; ++x) {
+        PLEXUS_UNROLL
+        for (int s = 0; s < window.width; ++s)
+          store(y * image.width + x * window.width + s, of_window(tap + s, from + x));
+      }
+      for (int x = covered_width; x < image.width; ++x) store(y * image.width + x, 0);
+    }
+    for (int pixel = covered_height * image.width; pixel < image.area(); ++pixel) store(pixel, 0);
   }
 };
 

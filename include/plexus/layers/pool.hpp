@@ -56,7 +56,8 @@ struct pooling_by_maximum {
   }
   template <window_shape Of, int Channels, class T, class Epilogue>
   static auto backward(matrix_view<const T> delta, const unsigned char* taps, const Epilogue& dx) {
-    return kernels::max_pool_backward<Of, Channels, T, Epilogue>{delta, taps, dx};
+    using share = kernels::maximum_share<Channels, Of.output().area(), T>;
+    return kernels::pool_backward<Of, Channels, share, Epilogue>{{delta, taps}, dx};
   }
 };
 
@@ -68,7 +69,9 @@ struct pooling_by_mean {
   }
   template <window_shape Of, int Channels, class T, class Epilogue>
   static auto backward(matrix_view<const T> delta, const unsigned char*, const Epilogue& dx) {
-    return kernels::average_pool_backward<Of, Channels, T, Epilogue>{delta, dx};
+    using share = kernels::mean_share<Channels, Of.output().area(), T>;
+    return kernels::pool_backward<Of, Channels, share, Epilogue>{
+        {delta, 1 / static_cast<float>(Of.window.area())}, dx};
   }
 };
 
