@@ -2,8 +2,7 @@
 #include "product.hpp"
 
 #include <plexus/kernels/convolution.hpp>
-#include <plexus/kernels/pooling.hpp>
-#include <plexus/layers/conv2d.hpp>
+#include <plexus/kernels/tensor_convolution.hpp>
 #include <plexus/linalg/convolve.hpp>
 
 namespace {
@@ -39,8 +38,9 @@ void for_each_multiplication(const convolution_shape& of, int samples, const Vis
   }
 }
 
-// A convolution of random images and filters, its deltas, and its three products in double.
-template <class T>
+// A convolution of random images and filters, its deltas, and its three products in double. Multiplied says
+// what a number is multiplied as.
+template <class T, class Multiplied = unrounded>
 struct problem {
   convolution_shape of;
   int samples;
@@ -71,7 +71,7 @@ struct problem {
   int inputs() const { return of.channels * of.image.area(); }
   int outputs() const { return of.outputs * of.output().area(); }
 
-  static double number(T value) { return static_cast<double>(static_cast<float>(value)); }
+  static double number(T value) { return Multiplied{}(value); }
   static std::size_t elements(int rows, int cols) {
     return static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols);
   }
@@ -80,18 +80,41 @@ struct problem {
   }
 };
 
-void require_matrix(const plexus::context& on, device_matrix& result, int depth,
+void require_matrix(const plexus::context& on, device_matrix& result, double tolerance,
                     const std::vector<double>& expected) {
-  require_result(on, result, tolerance_of_sums(depth), [&](int i, int j) {
+  require_result(on, result, tolerance, [&](int i, int j) {
     return expected[static_cast<std::size_t>(i) * static_cast<std::size_t>(result.cols()) +
                     static_cast<std::size_t>(j)];
   });
 }
 
-// The three products by the kernel of one tile; the longest sums once more in slices.
-template <class Tile, class T>
-void require_products(const plexus::context& on, generator& random, const problem<T>& p) {
-  const convolution_shape& of = p.of;
+// The kernels under test.
+template <class Tile>
+struct on_cuda_cores {
+  template <class T>
+  using problem = ::problem<T>;
+  template <class T>
+  static double tolerance(int depth) {
+    return tolerance_of_sums(depth);
+  }
+  static void launch(const auto&... arguments) { kernels::launch_convolution<Tile>(arguments...); }
+};
+template <class Tile>
+struct on_tensor_cores {
+  template <class T>
+  using problem = ::problem<T, as_by_tensor_cores>;
+  template <class T>
+  static double tolerance(int depth) {
+    return tolerance_on_tensor_cores<T>(depth);
+  }
+  static void launch(const auto&... arguments) { kernels::launch_tensor_convolution<Tile>(arguments...); }
+};
+
+// The three products; the longest sums once more in slices.
+template <class Kernels, class T>
+void require_products(const plexus::context& on, generator& random, const convolution_shape& of,
+                      int samples) {
+  const typename Kernels::template problem<T> p(random, of, samples);
   const int out = of.output().area(), in = of.image.area();
   INFO(p.samples << " of " << of.channels << " x " << of.image.height << " x " << of.image.width << " to "
                  << of.outputs << ", window " << of.window.height << " x " << of.window.width << ", stride "
@@ -99,47 +122,39 @@ void require_products(const plexus::context& on, generator& random, const proble
                  << of.padding.width << ", dilation " << of.dilation.height << " " << of.dilation.width
                  << ", groups " << of.groups);
   const plexus::matrix_view<const T> x = p.x.view(), w = p.w.view(), delta = p.delta.view();
+  const auto tolerance = [](int depth) { return Kernels::template tolerance<T>(depth); };
   {
     INFO("forward");
     device_matrix z(p.samples, p.outputs(), random_placement(random));
-    kernels::launch_convolution<Tile>(
-        on.stream(), kernels::filter_rows<T>{w.data, of.group_outputs(), w.ld},
-        kernels::taps_by_pixels<kernels::patch_reader<T>>{{x, of}, p.samples * out},
-        {of.group_outputs(), p.samples * out, of.depth()}, of.groups,
-        kernels::image_epilogue<plexus::store, plexus::no_bias_term>({z.view()}, {}, out));
-    require_matrix(on, z, of.depth(), p.z);
+    Kernels::launch(on.stream(), kernels::filter_rows<T>(w.data, w.ld, of),
+                    kernels::taps_by_pixels(kernels::patch_reader<T>(x, of)), of.groups,
+                    kernels::image_epilogue<plexus::store, plexus::no_bias_term>({z.view()}, {}, out));
+    require_matrix(on, z, tolerance(of.depth()), p.z);
   }
   {
     INFO("gradient of the images");
-    const int depth = of.group_outputs() * of.window.area();
     device_matrix dx(p.samples, p.inputs(), random_placement(random));
-    kernels::launch_convolution<Tile>(
-        on.stream(), kernels::filters_of_channels<T>(w.data, w.ld, of),
-        kernels::taps_by_pixels<kernels::delta_reader<T>>{{delta, of}, p.samples * in},
-        {of.group_channels(), p.samples * in, depth}, of.groups,
-        kernels::image_epilogue<plexus::store, plexus::no_bias_term>({dx.view()}, {}, in));
-    require_matrix(on, dx, depth, p.dx);
+    Kernels::launch(on.stream(), kernels::filters_of_channels<T>(w.data, w.ld, of),
+                    kernels::taps_by_pixels(kernels::delta_reader<T>(delta, of)), of.groups,
+                    kernels::image_epilogue<plexus::store, plexus::no_bias_term>({dx.view()}, {}, in));
+    require_matrix(on, dx, tolerance(of.group_outputs() * of.window.area()), p.dx);
   }
   {
     INFO("gradient of the filters");
+    const kernels::delta_rows<T> deltas(delta, of);
+    const auto patches = kernels::pixels_by_taps(kernels::patch_reader<T>(x, of));
     device_matrix dw(of.outputs, of.depth(), random_placement(random));
-    kernels::launch_convolution<Tile>(on.stream(), kernels::delta_rows<T>(delta, of),
-                                      kernels::pixels_by_taps<kernels::patch_reader<T>>{{x, of}, of.depth()},
-                                      {of.group_outputs(), of.depth(), p.samples * out}, of.groups,
-                                      plexus::store{dw.view()});
-    require_matrix(on, dw, p.samples * out, p.dw);
+    Kernels::launch(on.stream(), deltas, patches, of.groups, plexus::store{dw.view()});
+    require_matrix(on, dw, tolerance(p.samples * out), p.dw);
 
     INFO("in slices");
     constexpr int slices = 3;
     device_matrix parts(slices * of.outputs, of.depth(), {}),
         sums(of.outputs, of.depth(), random_placement(random));
-    kernels::launch_convolution<Tile>(on.stream(), kernels::delta_rows<T>(delta, of),
-                                      kernels::pixels_by_taps<kernels::patch_reader<T>>{{x, of}, of.depth()},
-                                      {of.group_outputs(), of.depth(), p.samples * out}, of.groups,
-                                      plexus::store{parts.view()}, slices);
+    Kernels::launch(on.stream(), deltas, patches, of.groups, plexus::store{parts.view()}, slices);
     kernels::sum_slices(on.stream(), parts.view().data, slices, of.outputs, of.depth(),
                         plexus::store{sums.view()});
-    require_matrix(on, sums, p.samples * out, p.dw);
+    require_matrix(on, sums, tolerance(p.samples * out), p.dw);
   }
 }
 
@@ -157,44 +172,43 @@ convolution_shape random_shape(generator& random) {
   return of.fits() ? of : random_shape(random);
 }
 
-template <class T>
+// Each with the next of the kernels.
+template <class T, class... Kernels>
 void require_random_problems(int count, unsigned seed) {
   generator random(seed);
   const plexus::context on(plexus::gemm_policy::native);
-  for (int i = 0; i < count; ++i) {
-    const problem<T> p(random, random_shape(random), random_int(random, 1, 4));
-    switch (i % 4) {
-      case 0:
-        require_products<kernels::small_gemm_tile>(on, random, p);
-        break;
-      case 1:
-        require_products<kernels::flat_gemm_tile>(on, random, p);
-        break;
-      case 2:
-        require_products<kernels::tall_gemm_tile>(on, random, p);
-        break;
-      case 3:
-        require_products<kernels::medium_gemm_tile>(on, random, p);
-        break;
-    }
+  for (int i = 0; i < count; i += sizeof...(Kernels)) {
+    (require_products<Kernels, T>(on, random, random_shape(random), random_int(random, 1, 4)), ...);
   }
 }
+template <class T>
+constexpr auto require_on_cuda_cores =
+    require_random_problems<T, on_cuda_cores<kernels::small_gemm_tile>,
+                            on_cuda_cores<kernels::flat_gemm_tile>, on_cuda_cores<kernels::tall_gemm_tile>,
+                            on_cuda_cores<kernels::medium_gemm_tile>>;
+template <class T>
+constexpr auto require_on_tensor_cores =
+    require_random_problems<T, on_tensor_cores<kernels::flat_tensor_tile>,
+                            on_tensor_cores<kernels::half_tensor_tile>,
+                            on_tensor_cores<kernels::large_tensor_tile>,
+                            on_tensor_cores<kernels::wmma_tile<kernels::flat_tensor_tile>>>;
 
 // The three products as layers ask for them: on a CPU lowered, where a BLAS is linked.
-template <convolution_shape Of, class T>
+template <convolution_shape Of, class Precision>
 void require_convolve(generator& random, int samples) {
+  using T = typename Precision::storage;
   INFO("images of " << Of.image.height << " × " << Of.image.width << ", " << Of.depth() << " weights");
   plexus::context on;
   const problem<T> p(random, Of, samples);
   const plexus::matrix_view<const T> x = p.x.view(), w = p.w.view(), delta = p.delta.view();
   device_matrix z(samples, p.outputs(), random_placement(random)), dw(Of.outputs, Of.depth(), {}),
       dx(samples, p.inputs(), random_placement(random));
-  plexus::convolve<Of>(on, x, w.data, w.ld, plexus::no_bias_term{}, plexus::store{z.view()});
-  require_matrix(on, z, Of.depth(), p.z);
-  plexus::convolve_back<Of>(on, delta, w.data, w.ld, plexus::store{dx.view()});
-  require_matrix(on, dx, Of.group_outputs() * Of.window.area(), p.dx);
-  plexus::filter_gradient<Of>(on, delta, x, dw.view().data);
-  require_matrix(on, dw, samples * Of.output().area(), p.dw);
+  plexus::convolve<Of, Precision>(on, x, w.data, w.ld, plexus::no_bias_term{}, plexus::store{z.view()});
+  require_matrix(on, z, tolerance_of_sums(Of.depth()), p.z);
+  plexus::convolve_back<Of, Precision>(on, delta, w.data, w.ld, plexus::store{dx.view()});
+  require_matrix(on, dx, tolerance_of_sums(Of.group_outputs() * Of.window.area()), p.dx);
+  plexus::filter_gradient<Of, Precision>(on, delta, x, dw.view().data);
+  require_matrix(on, dw, tolerance_of_sums(samples * Of.output().area()), p.dw);
 }
 
 // A CPU cuts them into pieces of several images, with some left over for the last; into bands of rows; and,
@@ -204,21 +218,21 @@ constexpr convolution_shape five_bands{{{40, 37}, 3, 1, 1, 1, 1}, 48, 4, 2};
 constexpr convolution_shape two_bands{{{41, 23}, {3, 5}, {2, 1}, {1, 2}, {1, 3}, {2, 4}}, 30, 6, 3};
 constexpr convolution_shape own_columns{{{30, 30}, 1}, 300, 5, 1};
 
-template <class T>
+template <class Precision>
 void require_convolve_in_pieces() {
   generator random(8);
-  require_convolve<many_images, T>(random, 37);
-  require_convolve<five_bands, T>(random, 2);
-  require_convolve<two_bands, T>(random, 1);
-  require_convolve<own_columns, T>(random, 2);
+  require_convolve<many_images, Precision>(random, 37);
+  require_convolve<five_bands, Precision>(random, 2);
+  require_convolve<two_bands, Precision>(random, 1);
+  require_convolve<own_columns, Precision>(random, 2);
 }
 
 }  // namespace
 
 TEST_CASE("convolution as layers ask for it is its definition", "[convolution][slow]") {
-  require_convolve_in_pieces<float>();
-  require_convolve_in_pieces<__half>();
-  require_convolve_in_pieces<__nv_bfloat16>();
+  require_convolve_in_pieces<plexus::fp32>();
+  require_convolve_in_pieces<plexus::mixed<plexus::fp16>>();
+  require_convolve_in_pieces<plexus::mixed<plexus::bf16>>();
 }
 
 TEST_CASE("no images have filters' gradients of zero", "[convolution]") {
@@ -226,27 +240,32 @@ TEST_CASE("no images have filters' gradients of zero", "[convolution]") {
   device_matrix dw(4, 18, {});
   plexus::filter_gradient<many_images>(on, plexus::matrix_view<const float>{nullptr, 0, 64, 64},
                                        plexus::matrix_view<const float>{nullptr, 0, 60, 60}, dw.view().data);
-  require_matrix(on, dw, 1, std::vector<double>(4 * 18));
+  require_matrix(on, dw, 0, std::vector<double>(4 * 18));
 }
 
 TEST_CASE("convolution of any shape is its definition", "[convolution]") {
-  require_random_problems<float>(8, 1);
-  require_random_problems<__half>(4, 2);
+  require_on_cuda_cores<float>(8, 1);
+  require_on_tensor_cores<__half>(4, 2);
+  require_on_tensor_cores<__nv_bfloat16>(4, 8);
+  require_on_tensor_cores<float>(4, 9);
 }
 
 TEST_CASE("convolution of many shapes is its definition", "[convolution][slow]") {
-  require_random_problems<float>(200, 3);
-  require_random_problems<__half>(40, 4);
-  require_random_problems<__nv_bfloat16>(40, 5);
+  require_on_cuda_cores<float>(200, 3);
+  require_on_tensor_cores<__half>(40, 4);
+  require_on_tensor_cores<__nv_bfloat16>(40, 5);
+  require_on_tensor_cores<float>(40, 10);
 }
 
 TEST_CASE("convolution on the large tiles is its definition", "[convolution][slow]") {
   generator random(6);
   const plexus::context on(plexus::gemm_policy::native);
   const convolution_shape of{{{13, 9}, 3, 1, 1, 1, 1}, 15, 140, 1};
-  const problem<float> p(random, of, 3);
-  require_products<kernels::large_gemm_tile>(on, random, p);
-  require_products<kernels::wide_gemm_tile>(on, random, p);
+  require_products<on_cuda_cores<kernels::large_gemm_tile>, float>(on, random, of, 3);
+  require_products<on_cuda_cores<kernels::wide_gemm_tile>, float>(on, random, of, 3);
+  require_products<on_tensor_cores<kernels::large_tensor_tile>, __half>(on, random, of, 3);
+  require_products<on_tensor_cores<kernels::half_tensor_tile>, __nv_bfloat16>(on, random, of, 3);
+  require_products<on_tensor_cores<kernels::wmma_tile<kernels::large_tensor_tile>>, float>(on, random, of, 3);
 }
 
 TEST_CASE("a divisor divides as / does", "[convolution]") {

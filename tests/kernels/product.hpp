@@ -25,6 +25,16 @@ struct unrounded {
   }
 };
 
+// 16-bit numbers are multiplied as they are; of a float the 10 leading bits of the mantissa, rounded to
+// nearest, ties away from zero.
+struct as_by_tensor_cores : unrounded {
+  using unrounded::operator();
+  double operator()(float value) const {
+    int exponent = 0;
+    const double fraction = std::frexp(static_cast<double>(value), &exponent);
+    return std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11);
+  }
+};
 // Multiplied says what a number is multiplied as.
 template <layout L, class T = float, class Multiplied = unrounded>
 struct product {
@@ -69,6 +79,20 @@ struct product {
 
 // What the rounding of sums of k terms in FP32 may come to, relative to the larger of 1 and the sum.
 inline double tolerance_of_sums(int k) { return 1e-6 * std::sqrt(std::max(k, 1)); }
+
+// GPUs before sm_80 multiply FP32 as it is.
+inline bool device_knows_tf32() {
+  int major = 0;
+  plexus::check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0),
+                "asking for the capability");
+  return major >= 8;
+}
+
+template <class T>
+double tolerance_on_tensor_cores(int k) {
+  static const bool rounded = device_knows_tf32();
+  return std::is_same_v<T, float> && !rounded ? 0x1p-10 * std::sqrt(std::max(k, 1)) : tolerance_of_sums(k);
+}
 
 // Every element within `tolerance` of what is expected, relative to the larger of 1 and it, and nothing
 // written beside them.

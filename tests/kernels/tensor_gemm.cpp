@@ -18,32 +18,8 @@ using namespace plexus::kernel_test;
 using plexus::layout, plexus::matrix_view;
 namespace kernels = plexus::kernels;
 
-// 16-bit numbers are multiplied as they are; of a float the 10 leading bits of the mantissa, rounded to
-// nearest, ties away from zero.
-struct as_by_tensor_cores : unrounded {
-  using unrounded::operator();
-  double operator()(float value) const {
-    int exponent = 0;
-    const double fraction = std::frexp(static_cast<double>(value), &exponent);
-    return std::ldexp(std::round(std::ldexp(fraction, 11)), exponent - 11);
-  }
-};
 template <layout L, class T>
 using tensor_product = product<L, T, as_by_tensor_cores>;
-
-// GPUs before sm_80 multiply FP32 as it is.
-bool device_knows_tf32() {
-  int major = 0;
-  plexus::check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0),
-                "asking for the capability");
-  return major >= 8;
-}
-
-template <class T>
-double tolerance_for(int k) {
-  static const bool rounded = device_knows_tf32();
-  return std::is_same_v<T, float> && !rounded ? 0x1p-10 * std::sqrt(std::max(k, 1)) : tolerance_of_sums(k);
-}
 
 enum class tile { small, large, by_wmma };
 constexpr tile tiles[] = {tile::small, tile::large, tile::by_wmma};
@@ -72,7 +48,7 @@ void require_product(const plexus::context& on, generator& random, tile by, shap
   const tensor_product<L, T> p(random, size, where[0], where[1]);
   device_matrix c(size.m, size.n, where[2]);
   multiply(on, by, p, plexus::store{c.view()});
-  require_result(on, c, tolerance_for<T>(p.size.k), p);
+  require_result(on, c, tolerance_on_tensor_cores<T>(p.size.k), p);
 }
 
 template <class T>
@@ -167,7 +143,7 @@ TEMPLATE_TEST_CASE("tensor_gemm: 16-bit results are the sums in FP32, rounded on
       on, tile::small, p,
       plexus::bias_activation{c.view(), static_cast<const float*>(bias.view().data), plexus::identity{}});
   const double half_of_last_bit = std::is_same_v<TestType, __half> ? 0x1p-11 : 0x1p-8;
-  require_result(on, c, half_of_last_bit + tolerance_for<TestType>(p.size.k),
+  require_result(on, c, half_of_last_bit + tolerance_on_tensor_cores<TestType>(p.size.k),
                  [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
 }
 
@@ -190,7 +166,7 @@ TEMPLATE_TEST_CASE("tensor_gemm: slices of k lie one below the other and add up 
       worst = support::worse(worst, std::abs(sum - p(i, j)) / std::max(1.0, std::abs(p(i, j))));
     }
   }
-  REQUIRE(worst <= tolerance_for<TestType>(p.size.k));
+  REQUIRE(worst <= tolerance_on_tensor_cores<TestType>(p.size.k));
   REQUIRE(parts.guards_intact());
 }
 
@@ -203,7 +179,7 @@ TEST_CASE("gemm of 16-bit elements: few results of long sums, which a GPU adds u
   plexus::gemm<layout::tn>(
       on, matrix_view<const __half>(p.a.view()), matrix_view<const __half>(p.b.view()),
       plexus::bias_activation{c.view(), static_cast<const float*>(bias.view().data), plexus::identity{}});
-  require_result(on, c, 0x1p-11 + tolerance_for<__half>(p.size.k),
+  require_result(on, c, 0x1p-11 + tolerance_on_tensor_cores<__half>(p.size.k),
                  [&](int i, int j) { return p(i, j) + static_cast<double>(bias(0, j)); });
 }
 
@@ -220,53 +196,6 @@ TEST_CASE("tensor_gemm: two runs give the same bits, and neither tile nor instru
   REQUIRE(bits_of(tile::large) == bits_of(tile::large));
   REQUIRE(bits_of(tile::large) == bits_of(tile::small));
   REQUIRE(bits_of(tile::large) == bits_of(tile::by_wmma));
-}
-
-namespace {
-
-// An operand that is no matrix in memory: row i is the window of k numbers that begins at number i, as in a
-// convolution.
-template <class Staged, int Threads>
-struct window_loader {
-  using staged = Staged;
-  struct source {
-    const __half* numbers;
-    int rows, k;
-  };
-  __device__ window_loader(const source& operand, int first_row, int) : windows(operand), first(first_row) {}
-  __device__ void copy(__half* stage, int depth) {
-    for (int i = static_cast<int>(threadIdx.x); i < Staged::extent * Staged::depth; i += Threads) {
-      const int row = i / Staged::depth, col = i % Staged::depth;
-      const bool inside = first + row < windows.rows && depth + col < windows.k;
-      stage[Staged::position(row, col)] = inside ? windows.numbers[first + row + depth + col] : __half(0.0f);
-    }
-  }
-  source windows;
-  int first;
-};
-
-}  // namespace
-
-TEST_CASE("tensor_gemm: an operand may come from another loader") {
-  using tile = kernels::small_tensor_tile;
-  constexpr int threads = kernels::tensor_arrangement<tile>::threads;
-  using a = window_loader<kernels::staged_operand<__half, tile::block_m, true, tile::stages>, threads>;
-  using b = kernels::tensor_matrix_loader<kernels::staged_operand<__half, tile::block_n, false, tile::stages>,
-                                          threads>;
-  const plexus::context on;
-  generator random(29);
-  const int m = 70, n = 40, k = 100;
-  const auto numbers = device_matrix_of<__half>::random(random, 1, m + k - 1, {});
-  const auto weights = device_matrix_of<__half>::random(random, k, n, {});
-  device_matrix c(m, n, {});
-  kernels::launch_tensor_gemm_of<tile, a, b>(on.stream(), {numbers.view().data, m, k}, weights.view(), k,
-                                             plexus::store{c.view()});
-  require_result(on, c, 1e-5, [&](int i, int j) {
-    double sum = 0;
-    for (int at = 0; at < k; ++at)
-      sum += as_by_tensor_cores{}(numbers(0, i + at)) * as_by_tensor_cores{}(weights(at, j));
-    return sum;
-  });
 }
 
 namespace {
@@ -288,7 +217,7 @@ __global__ void __launch_bounds__(32)
   __syncwarp();
   kernels::cuda_core_sums<kernels::small_tensor_tile, A, B> sums;
   sums.multiply_add(shared_a, shared_b);
-  kernels::finish<kernels::small_tensor_tile>(sums, slabs, 0, 0, epilogue.c.rows, epilogue);
+  kernels::finish<kernels::small_tensor_tile>(sums, slabs, 0, 0, epilogue.c.rows, epilogue.c.cols, epilogue);
 }
 
 template <layout L, class T>
@@ -302,7 +231,7 @@ void require_product_by_cuda_cores() {
   const matrix_view<const T> view_a = p.a.view(), view_b = p.b.view();
   plexus::launch("multiplying by CUDA cores", on.stream(), {dim3(1), dim3(32)}, by_cuda_cores<a, b>, view_a,
                  view_b, plexus::store{c.view()});
-  require_result(on, c, std::is_same_v<T, float> ? 0x1p-8 : tolerance_for<T>(p.size.k), p);
+  require_result(on, c, std::is_same_v<T, float> ? 0x1p-8 : tolerance_on_tensor_cores<T>(p.size.k), p);
 }
 
 }  // namespace

@@ -50,8 +50,8 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
   const int product = static_cast<int>(blockIdx.x) / tiles;
   multiply_tensor_tile<Tile, typename operands::a, typename operands::b>(
       matrix_of_stack(a, product, rows_a), matrix_of_stack(b, product, rows_b),
-      static_cast<int>(blockIdx.x) % tiles, {0, L == layout::tn ? rows_a : a.cols}, product * m,
-      (product + 1) * m, epilogue);
+      static_cast<int>(blockIdx.x) % tiles, {0, L == layout::tn ? rows_a : a.cols},
+      {m, epilogue.c.cols, product * m}, epilogue);
 }
 
 template <layout L, class Tile, class T, class Epilogue>

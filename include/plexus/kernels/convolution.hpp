@@ -19,31 +19,39 @@
 
 namespace plexus::inline PLEXUS_ABI::kernels {
 
-// An operand (extent, depth) of which element (i, k) is value(along_extent(i), along_depth(k)): what the two
-// indices come to is worked out once each. depth_is_contiguous says along which of the two neighbours lie
-// next to each other in memory. Elements are of type T, products in FP32.
+// An operand (extents, depths) of which element (i, k) is value(along_extent(i), along_depth(k)): what the
+// two indices come to is worked out once each. depth_is_contiguous says along which of the two neighbours lie
+// next to each other in memory. Elements are of type T.
 
 // w as a matrix: one row for each output.
 template <class T>
 struct filter_rows {
+  using element = T;
   static constexpr bool depth_is_contiguous = true;
   const T* data;
-  int extents, ld;
+  int extents, depths, ld;
+
+  filter_rows(const T* w, int row, const convolution_shape& of)
+      : data(w), extents(of.group_outputs()), depths(of.depth()), ld(row) {}
 
   PLEXUS_FN filter_rows of_group(int group) const {
-    return {data + static_cast<std::ptrdiff_t>(group) * extents * ld, extents, ld};
+    filter_rows result = *this;
+    result.data += static_cast<std::ptrdiff_t>(group) * extents * ld;
+    return result;
   }
+  PLEXUS_FN matrix_view<const T> matrix() const { return {data, extents, depths, ld}; }
   PLEXUS_FN int along_extent(int o) const { return o * ld; }
   PLEXUS_FN int along_depth(int k) const { return k; }
-  PLEXUS_FN float value(int row, int k) const { return static_cast<float>(data[row + k]); }
+  PLEXUS_FN T value(int row, int k) const { return data[row + k]; }
 };
 
 // w the other way round: one row for each input channel c, in it all (o, r, s).
 template <class T>
 struct filters_of_channels {
+  using element = T;
   static constexpr bool depth_is_contiguous = true;
   const T* data;
-  int extents, ld;
+  int extents, depths, ld;
   int taps;  // kh·kw
   int outputs;
   divisor by_taps;
@@ -51,6 +59,7 @@ struct filters_of_channels {
   filters_of_channels(const T* w, int row, const convolution_shape& of)
       : data(w),
         extents(of.group_channels()),
+        depths(of.group_outputs() * of.window.area()),
         ld(row),
         taps(of.window.area()),
         outputs(of.group_outputs()),
@@ -66,21 +75,23 @@ struct filters_of_channels {
     const int o = by_taps(k);
     return o * ld + by_taps.remainder(k, o);
   }
-  PLEXUS_FN float value(int channel, int tap) const { return static_cast<float>(data[channel + tap]); }
+  PLEXUS_FN T value(int channel, int tap) const { return data[channel + tap]; }
 };
 
 // δ as a matrix: one row for each output, along it the pixels of all images.
 template <class T>
 struct delta_rows {
+  using element = T;
   static constexpr bool depth_is_contiguous = true;
   const T* data;
-  int extents, ld;
+  int extents, depths, ld;
   int pixels;
   divisor by_pixels;
 
   delta_rows(const matrix_view<const T>& delta, const convolution_shape& of)
       : data(delta.data),
         extents(of.group_outputs()),
+        depths(delta.rows * of.output().area()),
         ld(delta.ld),
         pixels(of.output().area()),
         by_pixels(pixels) {}
@@ -95,9 +106,7 @@ struct delta_rows {
     const int sample = by_pixels(j);
     return static_cast<std::ptrdiff_t>(sample) * ld + by_pixels.remainder(j, sample);
   }
-  PLEXUS_FN float value(int output, std::ptrdiff_t pixel) const {
-    return static_cast<float>(data[output + pixel]);
-  }
+  PLEXUS_FN T value(int output, std::ptrdiff_t pixel) const { return data[output + pixel]; }
 };
 
 // One pixel of the image that a product's columns stand for, and where its sample begins in the other one.
@@ -108,12 +117,11 @@ struct image_place {
 
 // Walks over pixels of images (n, height, width).
 struct pixel_grid {
-  int ld;
-  int area, width;
+  int count, ld;
   divisor by_area, by_width;
 
-  pixel_grid(extent2d image, int row)
-      : ld(row), area(image.area()), width(image.width), by_area(area), by_width(width) {}
+  pixel_grid(int images, extent2d image, int row)
+      : count(images * image.area()), ld(row), by_area(image.area()), by_width(image.width) {}
 
   PLEXUS_FN image_place at(int j) const {
     const int sample = by_area(j), pixel = by_area.remainder(j, sample), y = by_width(pixel);
@@ -130,12 +138,14 @@ struct tap_place {
 
 // Walks over the taps (channel, r, s).
 struct tap_grid {
+  int count;
   extent2d dilation;
   int channel_size;
   divisor by_area, by_width;
 
-  tap_grid(const convolution_shape& of, int size_of_channel)
-      : dilation(of.dilation),
+  tap_grid(const convolution_shape& of, int channels, int size_of_channel)
+      : count(channels * of.window.area()),
+        dilation(of.dilation),
         channel_size(size_of_channel),
         by_area(of.window.area()),
         by_width(of.window.width) {}
@@ -151,10 +161,11 @@ struct tap_grid {
 // product's depth.
 template <class T>
 struct patch_reader {
+  using element = T;
   const T* data;
   int group_size;
   extent2d image, stride, padding;
-  pixel_grid outputs;
+  pixel_grid pixels;  // of the outputs
   tap_grid taps;
 
   patch_reader(const matrix_view<const T>& x, const convolution_shape& of)
@@ -163,21 +174,21 @@ struct patch_reader {
         image(of.image),
         stride(of.stride),
         padding(of.padding),
-        outputs(of.output(), x.ld),
-        taps(of, of.image.area()) {}
+        pixels(x.rows, of.output(), x.ld),
+        taps(of, of.group_channels(), of.image.area()) {}
 
   // The patch's corner.
   PLEXUS_FN image_place pixel(int j) const {
-    image_place at = outputs.at(j);
+    image_place at = pixels.at(j);
     at.y = at.y * stride.height - padding.height;
     at.x = at.x * stride.width - padding.width;
     return at;
   }
   PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
-  PLEXUS_FN float read(const image_place& corner, const tap_place& tap) const {
+  PLEXUS_FN T read(const image_place& corner, const tap_place& tap) const {
     const int y = corner.y + tap.y, x = corner.x + tap.x;
     const bool is_inside = y >= 0 && y < image.height && x >= 0 && x < image.width;
-    return is_inside ? static_cast<float>(data[corner.sample + tap.channel + y * image.width + x]) : 0.0f;
+    return is_inside ? data[corner.sample + tap.channel + y * image.width + x] : T(0.0f);
   }
 };
 
@@ -185,11 +196,12 @@ struct patch_reader {
 // stride leaves one.
 template <class T>
 struct delta_reader {
+  using element = T;
   const T* data;
   int group_size;
   extent2d output, stride, padding;
   divisor by_stride_y, by_stride_x;
-  pixel_grid inputs;
+  pixel_grid pixels;  // of the images
   tap_grid taps;
 
   delta_reader(const matrix_view<const T>& delta, const convolution_shape& of)
@@ -200,32 +212,38 @@ struct delta_reader {
         padding(of.padding),
         by_stride_y(stride.height),
         by_stride_x(stride.width),
-        inputs(of.image, delta.ld),
-        taps(of, of.output().area()) {}
+        pixels(delta.rows, of.image, delta.ld),
+        taps(of, of.group_outputs(), of.output().area()) {}
 
   PLEXUS_FN image_place pixel(int j) const {
-    image_place at = inputs.at(j);
+    image_place at = pixels.at(j);
     at.y += padding.height;
     at.x += padding.width;
     return at;
   }
   PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
-  PLEXUS_FN float read(const image_place& pixel, const tap_place& tap) const {
+  PLEXUS_FN T read(const image_place& pixel, const tap_place& tap) const {
     const int down = pixel.y - tap.y, across = pixel.x - tap.x;
-    if (down < 0 || across < 0) return 0;
+    if (down < 0 || across < 0) return T(0.0f);
     const int y = by_stride_y(down), x = by_stride_x(across);
     const bool is_there =
         y * stride.height == down && x * stride.width == across && y < output.height && x < output.width;
-    return is_there ? static_cast<float>(data[pixel.sample + tap.channel + y * output.width + x]) : 0.0f;
+    return is_there ? data[pixel.sample + tap.channel + y * output.width + x] : T(0.0f);
   }
 };
 
 // A reader's values as an operand: pixels along one of the two indices, taps along the other.
 template <class Reader, bool PixelsAlongDepth>
 struct image_operand {
+  using element = typename Reader::element;
   static constexpr bool depth_is_contiguous = PixelsAlongDepth;
   Reader reader;
-  int extents;
+  int extents, depths;
+
+  explicit image_operand(const Reader& of)
+      : reader(of),
+        extents(PixelsAlongDepth ? of.taps.count : of.pixels.count),
+        depths(PixelsAlongDepth ? of.pixels.count : of.taps.count) {}
 
   PLEXUS_FN image_operand of_group(int group) const {
     image_operand result = *this;
@@ -234,10 +252,10 @@ struct image_operand {
   }
   PLEXUS_FN auto along_extent(int i) const { return place<!PixelsAlongDepth>(i); }
   PLEXUS_FN auto along_depth(int k) const { return place<PixelsAlongDepth>(k); }
-  PLEXUS_FN float value(const image_place& pixel, const tap_place& tap) const {
+  PLEXUS_FN element value(const image_place& pixel, const tap_place& tap) const {
     return reader.read(pixel, tap);
   }
-  PLEXUS_FN float value(const tap_place& tap, const image_place& pixel) const {
+  PLEXUS_FN element value(const tap_place& tap, const image_place& pixel) const {
     return reader.read(pixel, tap);
   }
 
@@ -252,9 +270,13 @@ struct image_operand {
   }
 };
 template <class Reader>
-using taps_by_pixels = image_operand<Reader, false>;
+image_operand<Reader, false> taps_by_pixels(const Reader& reader) {
+  return image_operand<Reader, false>(reader);
+}
 template <class Reader>
-using pixels_by_taps = image_operand<Reader, true>;
+image_operand<Reader, true> pixels_by_taps(const Reader& reader) {
+  return image_operand<Reader, true>(reader);
+}
 
 // Which elements of a piece a thread brings, where neighbours lie along the depth: a warp takes eight of them
 // in each of four rows, whose places follow each other, so that its stores go to 32 different banks …
@@ -334,7 +356,7 @@ class gather_loader {
       const auto at = operand_.along_depth(depth_ + (depth < depths ? depth : 0));
       PLEXUS_UNROLL
       for (int i = 0; i < elements::extents; ++i)
-        in_flight_[j][i] = depth < depths ? operand_.value(rows_[i], at) : 0.0f;
+        in_flight_[j][i] = depth < depths ? static_cast<float>(operand_.value(rows_[i], at)) : 0.0f;
     }
   }
 
@@ -352,34 +374,33 @@ inline constexpr int resident_convolutions = Tile::resident_blocks - (Tile::resi
 // has the rows of all groups below each other, and those of all slices below these.
 template <class Tile, class OperandA, class OperandB, class Epilogue>
 __global__ void __launch_bounds__(gemm_arrangement<Tile>::threads, resident_convolutions<Tile>)
-    convolution_kernel(OperandA a, OperandB b, gemm_shape shape, int groups, int slice_depth,
-                       Epilogue epilogue) {
+    convolution_kernel(OperandA a, OperandB b, int groups, int slice_depth, Epilogue epilogue) {
   using at = gemm_arrangement<Tile>;
-  const int tiles = divide_up(shape.m, at::block_m);
+  const int tiles = divide_up(a.extents, at::block_m);
   const int group = static_cast<int>(blockIdx.y) / tiles;
   const int first_row = static_cast<int>(blockIdx.y) % tiles * at::block_m;
   const int first_col = static_cast<int>(blockIdx.x) * at::block_n;
   const int slice = static_cast<int>(blockIdx.z);
-  const slice_range depths = slice_of(shape.k, slice, slice_depth);
+  const slice_range depths = slice_of(a.depths, slice, slice_depth);
   using loader_a = gather_loader<OperandA, at::block_m, at::block_k, at::threads, at::lanes_m>;
   using loader_b = gather_loader<OperandB, at::block_n, at::block_k, at::threads, at::lanes_n>;
   gemm_accumulators<Tile> sums;
   multiply_operands(loader_a(a.of_group(group), first_row, depths.begin),
                     loader_b(b.of_group(group), first_col, depths.begin), depths.end - depths.begin, sums);
-  sums.finish(first_row, first_col, shape.m, shape.n, (slice * groups + group) * shape.m, epilogue);
+  sums.finish(first_row, first_col, a.extents, b.extents, (slice * groups + group) * a.extents, epilogue);
 }
 
-// `shape` is that of one group's product.
+// The operands are those of the first group.
 template <class Tile, class OperandA, class OperandB, class Epilogue>
-void launch_convolution(cudaStream_t stream, const OperandA& a, const OperandB& b, const gemm_shape& shape,
-                        int groups, const Epilogue& epilogue, int slices = 1) {
-  const dim3 blocks(static_cast<unsigned>(divide_up(shape.n, Tile::block_n)),
-                    static_cast<unsigned>(divide_up(shape.m, Tile::block_m) * groups),
+void launch_convolution(cudaStream_t stream, const OperandA& a, const OperandB& b, int groups,
+                        const Epilogue& epilogue, int slices = 1) {
+  const dim3 blocks(static_cast<unsigned>(divide_up(b.extents, Tile::block_n)),
+                    static_cast<unsigned>(divide_up(a.extents, Tile::block_m) * groups),
                     static_cast<unsigned>(slices));
   launch("launching a convolution", stream,
          {blocks, dim3(static_cast<unsigned>(gemm_arrangement<Tile>::threads))},
-         convolution_kernel<Tile, OperandA, OperandB, Epilogue>, a, b, shape, groups,
-         slice_length(shape.k, slices), epilogue);
+         convolution_kernel<Tile, OperandA, OperandB, Epilogue>, a, b, groups, slice_length(a.depths, slices),
+         epilogue);
 }
 
 // A product's element (channel, pixel of all images) for an epilogue of (sample, feature), a sample's

@@ -96,14 +96,15 @@ struct staged_operand {
   }
 };
 
-// An operand's way from global into shared memory: its threads begin to copy a piece by cp.async, or copy it,
-// and write zeros where the piece has no element of the operand along k. `source` is what the kernel is
-// launched with.
+// An operand's way from global into shared memory: its threads begin to copy a piece by cp.async, or into
+// registers, and write zeros where the piece has no element of the operand along k. `source` is what the
+// kernel is launched with. (A convolution gives one that finds the elements of its patches.)
 template <class Loader>
 concept tensor_operand_loader = requires(Loader loader, const typename Loader::source& operand,
                                          typename Loader::staged::element* stage, int first, int depth) {
   Loader(operand, first, depth);  // begins at `first` of the extent and at `depth`
   loader.copy(stage, depth);      // the piece at `depth`, the one after that of the last call
+  loader.land();                  // ends the copy before, as far as cp.async does not
 };
 
 // From a matrix.
@@ -153,6 +154,8 @@ class tensor_matrix_loader {
     PLEXUS_UNROLL
     for (const element*& from : from_) from += Staged::depth * depth_step();
   }
+
+  __device__ void land() const {}
 
  private:
   // Where rows are 64 bytes long, a quarter warp writes rows r and r + 4: 16-byte packets on all banks.
@@ -396,9 +399,9 @@ struct epilogue_slabs {
   static constexpr int size = 2 * slab;
 };
 
-// Hands the elements of a warp's sums that lie inside C, above end_row, to the epilogue.
+// Hands the elements of a warp's sums that lie inside C, above end_row and left of end_col, to the epilogue.
 template <class Tile, class Sums, class Epilogue>
-__device__ void finish(const Sums& sums, float* slabs, int first_row, int first_col, int end_row,
+__device__ void finish(const Sums& sums, float* slabs, int first_row, int first_col, int end_row, int end_col,
                        const Epilogue& epilogue) {
   using at = epilogue_slabs<Tile>;
   PLEXUS_UNROLL
@@ -410,7 +413,7 @@ __device__ void finish(const Sums& sums, float* slabs, int first_row, int first_
     for (int i = static_cast<int>(threadIdx.x % 32); i < 16 * Tile::warp_n; i += 32) {
       const int row = first_row + 16 * strip + i / Tile::warp_n;
       const int col = first_col + i % Tile::warp_n;
-      if (row < end_row && col < epilogue.c.cols)
+      if (row < end_row && col < end_col)
         epilogue(row, col, slab[i / Tile::warp_n * at::ld + i % Tile::warp_n]);
     }
   }
@@ -426,6 +429,8 @@ __device__ void for_each_piece(LoaderA loader_a, LoaderB loader_b, Element* shar
   using staged_b = typename LoaderB::staged;
   Element* const shared_b = shared + staged_a::size;
   const auto copy = [&](int stage, int depth) {
+    loader_a.land();  // the piece before is to be there at the next barrier
+    loader_b.land();
     if (depth < end) {
       loader_a.copy(shared + stage * staged_a::stage, depth);
       loader_b.copy(shared_b + stage * staged_b::stage, depth);
@@ -447,11 +452,15 @@ __device__ void for_each_piece(LoaderA loader_a, LoaderB loader_b, Element* shar
   }
 }
 
-// Computes a tile, in the order of tensor_tiles(), of a product whose C is the rows [first, end) of the
-// epilogue's.
+// The result (rows, cols) of a product; the epilogue gets element (i, j) as (offset + i, j).
+struct product_range {
+  int rows, cols, offset;
+};
+
+// Computes a tile, in the order of tensor_tiles().
 template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
 __device__ void multiply_tensor_tile(const typename LoaderA::source& a, const typename LoaderB::source& b,
-                                     int tile, slice_range depths, int first, int end,
+                                     int tile, slice_range depths, product_range c,
                                      const Epilogue& epilogue) {
   using at = tensor_arrangement<Tile>;
   using staged_a = typename LoaderA::staged;
@@ -459,7 +468,7 @@ __device__ void multiply_tensor_tile(const typename LoaderA::source& a, const ty
   auto* const shared = platform::dynamic_shared<unsigned char>();
   auto* const shared_a = reinterpret_cast<typename staged_a::element*>(shared);
 
-  const int blocks_n = divide_up(epilogue.c.cols, Tile::block_n);
+  const int blocks_n = divide_up(c.cols, Tile::block_n);
   const int first_row = tile / blocks_n * Tile::block_m;
   const int first_col = tile % blocks_n * Tile::block_n;
   const int warp = static_cast<int>(threadIdx.x) / 32;
@@ -475,7 +484,8 @@ __device__ void multiply_tensor_tile(const typename LoaderA::source& a, const ty
 
   __syncthreads();  // the slabs lie where the pieces lay
   auto* const slabs = reinterpret_cast<float*>(shared) + warp * epilogue_slabs<Tile>::size;
-  finish<Tile>(sums, slabs, first + first_row + warp_row, first_col + warp_col, end, epilogue);
+  finish<Tile>(sums, slabs, c.offset + first_row + warp_row, first_col + warp_col, c.offset + c.rows, c.cols,
+               epilogue);
 }
 
 // Block (i, s) computes tile i of the product of slice s of the depths. The slices' results follow each
@@ -487,8 +497,8 @@ __global__ void __launch_bounds__(tensor_arrangement<Tile>::threads, Tile::resid
   const int m = epilogue.c.rows / static_cast<int>(gridDim.y);
   const int slice = static_cast<int>(blockIdx.y);
   multiply_tensor_tile<Tile, LoaderA, LoaderB>(a, b, static_cast<int>(blockIdx.x),
-                                               slice_of(k, slice, slice_depth), slice * m, (slice + 1) * m,
-                                               epilogue);
+                                               slice_of(k, slice, slice_depth),
+                                               {m, epilogue.c.cols, slice * m}, epilogue);
 }
 
 // `blocks` of a tensor-core GEMM, with the shared memory that its pieces take.
@@ -512,18 +522,11 @@ PLEXUS_FN int tensor_tiles(int m, int n) {
   return divide_up(m, Tile::block_m) * divide_up(n, Tile::block_n);
 }
 
-// With more slices of k than one, C holds the results of all of them, one below the other: (slices·m, n).
-template <class Tile, tensor_operand_loader LoaderA, tensor_operand_loader LoaderB, class Epilogue>
-void launch_tensor_gemm_of(cudaStream_t stream, const typename LoaderA::source& a,
-                           const typename LoaderB::source& b, int k, const Epilogue& epilogue,
-                           int slices = 1) {
-  constexpr int depth = LoaderA::staged::depth;
-  const int slice_depth = divide_up(divide_up(k, slices), depth) * depth;
-  const int tiles = tensor_tiles<Tile>(epilogue.c.rows / slices, epilogue.c.cols);
-  launch("launching a tensor-core GEMM", stream,
-         tensor_launch_shape<Tile, LoaderA, LoaderB>(
-             dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(slices))),
-         tensor_gemm_kernel<Tile, LoaderA, LoaderB, Epilogue>, a, b, k, slice_depth, epilogue);
+// The depth of each of `slices` slices of k: they consist of whole pieces.
+template <tensor_operand_loader Loader>
+int tensor_slice_depth(int k, int slices) {
+  constexpr int depth = Loader::staged::depth;
+  return divide_up(divide_up(k, slices), depth) * depth;
 }
 
 // How the operands of a product of matrices come into shared memory.
@@ -535,13 +538,20 @@ struct tensor_operands {
 };
 
 // C(i, j) = epilogue of the product's element (i, j), C being epilogue.c; shapes at `layout`. T is __half,
-// __nv_bfloat16, or float, which is rounded to TF32.
+// __nv_bfloat16, or float, which is rounded to TF32. With more slices of k than one, C holds the results of
+// all of them, one below the other: (slices·m, n).
 template <layout L, class Tile, class T, class Epilogue>
 void launch_tensor_gemm(cudaStream_t stream, matrix_view<const T> a, matrix_view<const T> b,
                         const Epilogue& epilogue, int slices = 1) {
-  using operands = tensor_operands<L, Tile, T>;
-  launch_tensor_gemm_of<Tile, typename operands::a, typename operands::b>(
-      stream, a, b, L == layout::tn ? a.rows : a.cols, epilogue, slices);
+  using loader_a = typename tensor_operands<L, Tile, T>::a;
+  using loader_b = typename tensor_operands<L, Tile, T>::b;
+  const int k = L == layout::tn ? a.rows : a.cols;
+  const int tiles = tensor_tiles<Tile>(epilogue.c.rows / slices, epilogue.c.cols);
+  launch("launching a tensor-core GEMM", stream,
+         tensor_launch_shape<Tile, loader_a, loader_b>(
+             dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(slices))),
+         tensor_gemm_kernel<Tile, loader_a, loader_b, Epilogue>, a, b, k,
+         tensor_slice_depth<loader_a>(k, slices), epilogue);
 }
 
 }  // namespace plexus::inline PLEXUS_ABI::kernels

@@ -59,10 +59,10 @@ struct gradient_block<T> {
     static_assert(threads / 32 * epilogue_slabs<tile_shape>::size * sizeof(float) <= sizeof shared);
     float* const slabs = reinterpret_cast<float*>(shared) + warp * epilogue_slabs<tile_shape>::size;
     const int out = gradient.delta.cols, in = gradient.x.cols;
-    finish<tile_shape>(dw, slabs, tile.first_out + warp_row, tile.first_in + warp_col, out,
+    finish<tile_shape>(dw, slabs, tile.first_out + warp_row, tile.first_in + warp_col, out, in,
                        store{matrix(arena + gradient.dw, out, in)});
     if (sums_columns) {
-      finish<column_sum_tile>(db, slabs, tile.first_out + 16 * warp, 0, out,
+      finish<column_sum_tile>(db, slabs, tile.first_out + 16 * warp, 0, out, 1,
                               store{matrix(arena + gradient.db, out, 1)});
     }
   }

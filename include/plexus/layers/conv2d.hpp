@@ -76,9 +76,9 @@ struct conv2d {
       compute_activated<Activation>(out, no_bias_term{}, [&](const auto& epilogue) {
         const auto filters = w.matrix(Out, of.depth());
         if constexpr (has_bias) {
-          convolve<of>(on, x, filters.data, filters.ld, w.arena + bias_offset, epilogue);
+          convolve<of, Precision>(on, x, filters.data, filters.ld, w.arena + bias_offset, epilogue);
         } else {
-          convolve<of>(on, x, filters.data, filters.ld, no_bias_term{}, epilogue);
+          convolve<of, Precision>(on, x, filters.data, filters.ld, no_bias_term{}, epilogue);
         }
       });
     }
@@ -90,12 +90,13 @@ struct conv2d {
                          matrix_view<const typename Precision::storage> delta, const unsigned char*,
                          const InputDelta& dx) {
       if (dw != nullptr) {
-        filter_gradient<of>(on, delta, x, dw);
+        filter_gradient<of, Precision>(on, delta, x, dw);
         if constexpr (has_bias) channel_totals(on, delta, dw + bias_offset);
       }
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
         const auto filters = w.matrix(Out, of.depth());
-        convolve_back<of>(on, delta, filters.data, filters.ld, times_derivative{dx.delta, dx.derivative});
+        convolve_back<of, Precision>(on, delta, filters.data, filters.ld,
+                                     times_derivative{dx.delta, dx.derivative});
       }
     }
 
