@@ -157,6 +157,11 @@ struct tap_grid {
   }
 };
 
+// By one comparison.
+PLEXUS_FN inline bool is_within(int i, int end) {
+  return static_cast<unsigned>(i) < static_cast<unsigned>(end);
+}
+
 // x as the patches under the filter, zero beyond the image's edges; and which of the two indices is the
 // product's depth.
 template <class T>
@@ -187,8 +192,8 @@ struct patch_reader {
   PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
   PLEXUS_FN T read(const image_place& corner, const tap_place& tap) const {
     const int y = corner.y + tap.y, x = corner.x + tap.x;
-    const bool is_inside = y >= 0 && y < image.height && x >= 0 && x < image.width;
-    return is_inside ? data[corner.sample + tap.channel + y * image.width + x] : T(0.0f);
+    const bool is_there = is_within(y, image.height) && is_within(x, image.width);
+    return is_there ? data[corner.sample + tap.channel + y * image.width + x] : T(0.0f);
   }
 };
 
@@ -224,10 +229,9 @@ struct delta_reader {
   PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
   PLEXUS_FN T read(const image_place& pixel, const tap_place& tap) const {
     const int down = pixel.y - tap.y, across = pixel.x - tap.x;
-    if (down < 0 || across < 0) return T(0.0f);
     const int y = by_stride_y(down), x = by_stride_x(across);
-    const bool is_there =
-        y * stride.height == down && x * stride.width == across && y < output.height && x < output.width;
+    const bool is_whole = (y * stride.height == down) && (x * stride.width == across);
+    const bool is_there = is_whole && is_within(y, output.height) && is_within(x, output.width);
     return is_there ? data[pixel.sample + tap.channel + y * output.width + x] : T(0.0f);
   }
 };

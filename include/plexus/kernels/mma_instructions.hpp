@@ -1,5 +1,5 @@
-// Instructions of tensor cores since sm_80 for which CUDA C++ has no function: the one place with PTX. Only
-// device code of such architectures calls them, and hostcuda never: they are templates so that nothing else
+// Instructions for which CUDA C++ has no function: the one place with PTX. Those of tensor cores are called
+// by device code for sm_80 and later alone, and hostcuda calls none: they are templates so that nothing else
 // compiles them.
 //
 // Operands are registers of 32 bits, whose places in the matrices the PTX manual lays down under "Matrix
@@ -30,6 +30,17 @@ __device__ void load_matrices(unsigned (&parts)[4], const T* row) {
                  : "r"(address)
                  : "memory");
   }
+}
+
+// Four words to shared memory by one instruction: of an assignment the compiler now and then makes four,
+// whose lanes meet in banks.
+template <class T>
+__device__ void store_four_words(T* to, const uint4& words) {
+  asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};"
+               :
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(to))), "r"(words.x), "r"(words.y),
+                 "r"(words.z), "r"(words.w)
+               : "memory");
 }
 
 // d (16, 8) = a (16, k) · b (k, 8) + c, with k = 16, for float 8. c and d may be the same.

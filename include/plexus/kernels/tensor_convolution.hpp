@@ -46,7 +46,7 @@ struct gathered_matrix {
   PLEXUS_FN auto row(int i) const { return place<rows_are_extent>(i); }
   PLEXUS_FN auto col(int i) const { return place<!rows_are_extent>(i); }
   template <class Row, class Col>
-  PLEXUS_FN auto operator()(const Row& row, const Col& col) const {
+  PLEXUS_FN auto value(const Row& row, const Col& col) const {
     if constexpr (rows_are_extent) {
       return operand.value(row, col);
     } else {
@@ -64,6 +64,16 @@ struct gathered_matrix {
     }
   }
 };
+
+// Four words to shared memory.
+template <class T>
+__device__ void store_words(T* to, const uint4& words) {
+  if constexpr (platform::on_cpu) {
+    *reinterpret_cast<uint4*>(to) = words;
+  } else {
+    store_four_words(to, words);
+  }
+}
 
 // What `lane` of each `width` lanes has.
 template <class T>
@@ -112,19 +122,14 @@ class tensor_gather_loader {
 
   __device__ void land() {
     if (stage_ == nullptr) return;
+    element* const to = stage_ + staged::position(first_row(), first_col());
     PLEXUS_UNROLL
-    for (int i = 0; i < packets; ++i) {
-      element* const to = stage_ + staged::position(first_row(), first_col() + i * step);
-      *reinterpret_cast<packet_words*>(to) = in_flight_[i];
-    }
+    for (int i = 0; i < packets; ++i) store_words(to + i * step, in_flight_[i]);
     stage_ = nullptr;
   }
 
  private:
-  struct alignas(16) packet_words {
-    unsigned at[4];
-  };
-  static constexpr int packet_size = static_cast<int>(sizeof(packet_words) / sizeof(element));
+  static constexpr int packet_size = static_cast<int>(sizeof(uint4) / sizeof(element));
   static constexpr int rows = matrix::rows_are_extent ? Extent : staged::depth;
   static constexpr int step = Threads / rows * packet_size;  // from a thread's packet to its next
   static constexpr int packets = staged::cols / step;
@@ -140,14 +145,16 @@ class tensor_gather_loader {
   }
 
   __device__ void fetch() {
+    // No condition that lanes differ in but where they load: nvcc has been seen to give each side of one its
+    // own shuffles, which then wait for each other.
+    const int end = row_ < matrix_.rows() ? matrix_.cols() : 0;
     PLEXUS_UNROLL
     for (int i = 0; i < packets; ++i) {
       element values[packet_size];
       PLEXUS_UNROLL
       for (int v = 0; v < packet_size; ++v) {
         const auto col = from_lane(col_place_, i * packet_size + v, lanes);
-        const bool is_there = row_ < matrix_.rows() && col_ + i * step + v < matrix_.cols();
-        values[v] = is_there ? matrix_(row_place_, col) : element(0.0f);
+        values[v] = col_ + i * step + v < end ? matrix_.value(row_place_, col) : element(0.0f);
       }
       memcpy(&in_flight_[i], values, sizeof in_flight_[i]);
     }
@@ -158,7 +165,7 @@ class tensor_gather_loader {
   decltype(std::declval<matrix>().row(0)) row_place_;
   decltype(std::declval<matrix>().col(0)) col_place_;  // of the lane's column
   element* stage_ = nullptr;                           // where what is in flight goes
-  packet_words in_flight_[packets];
+  uint4 in_flight_[packets];
 };
 
 // Brings filters, whose rows are rows of a matrix.
