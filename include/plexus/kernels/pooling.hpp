@@ -84,7 +84,7 @@ struct max_pool_forward {
       int at = -1;
       for_each_tap<Of>(y, col, [&](int tap, int place) {
         const auto value = static_cast<float>(from[place]);
-        const bool is_new = at < 0 || value > largest || value != value;
+        const bool is_new = (at < 0) | (value > largest) | (value != value);
         largest = is_new ? value : largest;
         at = is_new ? tap : at;
       });
@@ -112,29 +112,47 @@ struct average_pool_forward {
   }
 };
 
-// What a pixel has of a window's delta, by the number of its tap in it: all or nothing …
+// What the pixels of a window have of its delta, by the numbers of their taps: one has all …
 template <int Channels, int Size, class T>
 struct maximum_share {
   matrix_view<const T> delta;
   const unsigned char* taps;
 
-  PLEXUS_FN auto of_channel(int row) const {
-    const T* const from = channel_of<Channels>(delta, row, Size);
-    const unsigned char* const kept = taps + static_cast<std::size_t>(row) * Size;
-    return [=](int tap, int place) { return kept[place] == tap ? static_cast<float>(from[place]) : 0.0f; };
+  struct channel {
+    const T* delta;
+    const unsigned char* kept;
+
+    PLEXUS_FN float operator()(int tap, int window) const {
+      return kept[window] == tap ? static_cast<float>(delta[window]) : 0.0f;
+    }
+    // visit(tap, share) for all shares that are not 0.
+    template <class Visit>
+    PLEXUS_FN void each(int window, const Visit& visit) const {
+      visit(kept[window], static_cast<float>(delta[window]));
+    }
+  };
+  PLEXUS_FN channel of_channel(int row) const {
+    return {channel_of<Channels>(delta, row, Size), taps + static_cast<std::size_t>(row) * Size};
   }
 };
 
-// … or the same for each.
-template <int Channels, int Size, class T>
+// … or each the same.
+template <int Channels, int Size, int Taps, class T>
 struct mean_share {
   matrix_view<const T> delta;
-  float factor;  // 1 / the window's area
 
-  PLEXUS_FN auto of_channel(int row) const {
-    const T* const from = channel_of<Channels>(delta, row, Size);
-    return [=, factor = factor](int, int place) { return static_cast<float>(from[place]) * factor; };
-  }
+  struct channel {
+    const T* delta;
+
+    PLEXUS_FN float operator()(int, int window) const {
+      return static_cast<float>(delta[window]) * (1 / static_cast<float>(Taps));
+    }
+    template <class Visit>
+    PLEXUS_FN void each(int window, const Visit& visit) const {
+      for (int tap = 0; tap < Taps; ++tap) visit(tap, (*this)(tap, window));
+    }
+  };
+  PLEXUS_FN channel of_channel(int row) const { return {channel_of<Channels>(delta, row, Size)}; }
 };
 
 // dx = Σ of a pixel's shares of the windows that it lies in, times σ' of the layer before.
@@ -161,21 +179,21 @@ struct pool_backward {
   }
 
  private:
-  // Where no windows overlap, row by row of their taps: loops that a CPU's vector registers take.
+  // Where no windows overlap, a row of them at a time: what a pixel has comes from one alone.
   template <class OfWindow, class Store>
   PLEXUS_FN static void by_windows(const OfWindow& of_window, const Store& store) {
     constexpr extent2d output = Of.output(), window = Of.window, image = Of.image;
-    constexpr int covered_height = output.height * window.height, covered_width = output.width * window.width;
-    for (int y = 0; y < covered_height; ++y) {
-      const int from = y / window.height * output.width, tap = y % window.height * window.width;
+    constexpr int band = window.height * image.width;
+    for (int y = 0; y < output.height; ++y) {
+      float sums[band] = {};
       for (int x = 0; x < output.width; ++x) {
-        PLEXUS_UNROLL
-        for (int s = 0; s < window.width; ++s)
-          store(y * image.width + x * window.width + s, of_window(tap + s, from + x));
+        of_window.each(y * output.width + x, [&](int tap, float share) {
+          sums[tap / window.width * image.width + x * window.width + tap % window.width] = share;
+        });
       }
-      for (int x = covered_width; x < image.width; ++x) store(y * image.width + x, 0);
+      for (int i = 0; i < band; ++i) store(y * band + i, sums[i]);
     }
-    for (int pixel = covered_height * image.width; pixel < image.area(); ++pixel) store(pixel, 0);
+    for (int pixel = output.height * band; pixel < image.area(); ++pixel) store(pixel, 0);
   }
 };
 

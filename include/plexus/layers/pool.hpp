@@ -69,9 +69,8 @@ struct pooling_by_mean {
   }
   template <window_shape Of, int Channels, class T, class Epilogue>
   static auto backward(matrix_view<const T> delta, const unsigned char*, const Epilogue& dx) {
-    using share = kernels::mean_share<Channels, Of.output().area(), T>;
-    return kernels::pool_backward<Of, Channels, share, Epilogue>{
-        {delta, 1 / static_cast<float>(Of.window.area())}, dx};
+    using share = kernels::mean_share<Channels, Of.output().area(), Of.window.area(), T>;
+    return kernels::pool_backward<Of, Channels, share, Epilogue>{{delta}, dx};
   }
 };
 
