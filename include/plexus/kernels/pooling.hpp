@@ -74,12 +74,21 @@ struct max_pool_forward {
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
+    if (taps == nullptr) {
+      pool(group, row, [](int, int) {});
+    } else {
+      unsigned char* const kept = taps + static_cast<std::size_t>(row) * Of.output().area();
+      pool(group, row, [=](int pixel, int tap) { kept[pixel] = static_cast<unsigned char>(tap); });
+    }
+  }
+
+ private:
+  template <class Group, class Keep>
+  PLEXUS_FN void pool(Group group, int row, const Keep& keep) const {
     constexpr extent2d output = Of.output();
     const T* const from = channel_of<Channels>(x, row, Of.image.area());
     Out* const to = channel_of<Channels>(a, row, output.area());
-    unsigned char* const kept =
-        taps == nullptr ? nullptr : taps + static_cast<std::size_t>(row) * output.area();
-    for_each_pixel<output>(group, [&](int y, int col, int pixel) {
+    for_each_pixel<output>(group, [=](int y, int col, int pixel) {
       float largest = 0;
       int at = -1;
       for_each_tap<Of>(y, col, [&](int tap, int place) {
@@ -89,7 +98,7 @@ struct max_pool_forward {
         at = is_new ? tap : at;
       });
       to[pixel] = static_cast<Out>(largest);
-      if (kept != nullptr) kept[pixel] = static_cast<unsigned char>(at);
+      keep(pixel, at);
     });
   }
 };
