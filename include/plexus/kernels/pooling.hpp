@@ -74,32 +74,49 @@ struct max_pool_forward {
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
-    if (taps == nullptr) {
-      pool(group, row, [](int, int) {});
+    constexpr extent2d output = Of.output();
+    const T* const from = channel_of<Channels>(x, row, Of.image.area());
+    Out* const to = channel_of<Channels>(a, row, output.area());
+    unsigned char* const kept =
+        taps == nullptr ? nullptr : taps + static_cast<std::size_t>(row) * output.area();
+    if constexpr (Group::size() == 1) {
+      for (int y = 0; y < output.height; ++y) {
+        // A loop's vectors are the better the fewer widths its elements have: bytes are written by a second.
+        int at[output.width];
+        for (int col = 0; col < output.width; ++col) {
+          const maximum found = maximum_of(from, y, col);
+          to[y * output.width + col] = static_cast<Out>(found.value);
+          at[col] = found.tap;
+        }
+        if (kept == nullptr) continue;
+        for (int col = 0; col < output.width; ++col)
+          kept[y * output.width + col] = static_cast<unsigned char>(at[col]);
+      }
     } else {
-      unsigned char* const kept = taps + static_cast<std::size_t>(row) * Of.output().area();
-      pool(group, row, [=](int pixel, int tap) { kept[pixel] = static_cast<unsigned char>(tap); });
+      for_each_pixel<output>(group, [=](int y, int col, int pixel) {
+        const maximum found = maximum_of(from, y, col);
+        to[pixel] = static_cast<Out>(found.value);
+        if (kept != nullptr) kept[pixel] = static_cast<unsigned char>(found.tap);
+      });
     }
   }
 
  private:
-  template <class Group, class Keep>
-  PLEXUS_FN void pool(Group group, int row, const Keep& keep) const {
-    constexpr extent2d output = Of.output();
-    const T* const from = channel_of<Channels>(x, row, Of.image.area());
-    Out* const to = channel_of<Channels>(a, row, output.area());
-    for_each_pixel<output>(group, [=](int y, int col, int pixel) {
-      float largest = 0;
-      int at = -1;
-      for_each_tap<Of>(y, col, [&](int tap, int place) {
-        const auto value = static_cast<float>(from[place]);
-        const bool is_new = (at < 0) | (value > largest) | (value != value);
-        largest = is_new ? value : largest;
-        at = is_new ? tap : at;
-      });
-      to[pixel] = static_cast<Out>(largest);
-      keep(pixel, at);
+  struct maximum {
+    float value;
+    int tap;
+  };
+
+  PLEXUS_FN static maximum maximum_of(const T* from, int y, int col) {
+    float largest = 0;
+    int at = -1;
+    for_each_tap<Of>(y, col, [&](int tap, int place) {
+      const auto value = static_cast<float>(from[place]);
+      const bool is_new = (at < 0) | (value > largest) | (value != value);
+      largest = is_new ? value : largest;
+      at = is_new ? tap : at;
     });
+    return {largest, at};
   }
 };
 
