@@ -79,25 +79,16 @@ struct max_pool_forward {
     Out* const to = channel_of<Channels>(a, row, output.area());
     unsigned char* const kept =
         taps == nullptr ? nullptr : taps + static_cast<std::size_t>(row) * output.area();
-    if constexpr (Group::size() == 1) {
-      for (int y = 0; y < output.height; ++y) {
-        // A loop's vectors are the better the fewer widths its elements have: bytes are written by a second.
-        int at[output.width];
-        for (int col = 0; col < output.width; ++col) {
-          const maximum found = maximum_of(from, y, col);
-          to[y * output.width + col] = static_cast<Out>(found.value);
-          at[col] = found.tap;
-        }
-        if (kept == nullptr) continue;
-        for (int col = 0; col < output.width; ++col)
-          kept[y * output.width + col] = static_cast<unsigned char>(at[col]);
-      }
-    } else {
+    if constexpr (Group::size() > 1) {
       for_each_pixel<output>(group, [=](int y, int col, int pixel) {
         const maximum found = maximum_of(from, y, col);
         to[pixel] = static_cast<Out>(found.value);
         if (kept != nullptr) kept[pixel] = static_cast<unsigned char>(found.tap);
       });
+    } else if (kept != nullptr) {
+      by_bands<true>(from, to, kept);
+    } else {
+      by_bands<false>(from, to, kept);
     }
   }
 
@@ -117,6 +108,29 @@ struct max_pool_forward {
       at = is_new ? tap : at;
     });
     return {largest, at};
+  }
+
+  // Loops that become vector code: whether taps are kept is decided outside of them, and bytes are written by
+  // a loop of their own, as vectors of elements of several widths are short.
+  template <bool Keeps>
+  PLEXUS_FN static void by_bands(const T* from, Out* to, unsigned char* kept) {
+    constexpr extent2d output = Of.output();
+    constexpr int rows = 256 / output.width + 1;
+    int at[rows * output.width];
+    for (int first = 0; first < output.height; first += rows) {
+      const int band = first + rows < output.height ? rows : output.height - first;
+      const int begin = first * output.width;
+      for (int y = 0; y < band; ++y) {
+        for (int col = 0; col < output.width; ++col) {
+          const maximum found = maximum_of(from, first + y, col);
+          to[begin + y * output.width + col] = static_cast<Out>(found.value);
+          at[y * output.width + col] = found.tap;
+        }
+      }
+      if constexpr (Keeps) {
+        for (int i = 0; i < band * output.width; ++i) kept[begin + i] = static_cast<unsigned char>(at[i]);
+      }
+    }
   }
 };
 
