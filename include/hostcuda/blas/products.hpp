@@ -122,6 +122,14 @@ class tiling {
     }
   }
 
+  // Whether the BLAS multiplies tiles of this product as they lie.
+  template <class T>
+  static bool is_unpacked(const product_of<T>& p) {
+    if (!std::is_same_v<T, float>) return false;
+    const bool cached = 1.0 * (p.m + p.n) * p.k <= 1.5e6;
+    return has_unpacked_products() && p.a.transposed != p.b.transposed && cached && p.k <= 2000;
+  }
+
   std::size_t count() const { return static_cast<std::size_t>(down_) * static_cast<std::size_t>(across_); }
 
   // The part of the product that comes to tile `number`.
@@ -139,13 +147,6 @@ class tiling {
   }
 
  private:
-  template <class T>
-  static bool is_unpacked(const product_of<T>& p) {
-    if (!std::is_same_v<T, float>) return false;
-    const bool cached = 1.0 * (p.m + p.n) * p.k <= 1.5e6;
-    return has_unpacked_products() && p.a.transposed != p.b.transposed && cached && p.k <= 2000;
-  }
-
   // Into how many parts the longer side of the tiles is cut, rows being preferred `times` as long as columns.
   int& longer_side(int times) { return rows() > times * cols() ? down_ : across_; }
 
@@ -168,6 +169,13 @@ class tiling {
 inline void multiply_in_tiles(const product& p) {
   const tiling tiles(p);
   pool().share(tiles.count(), [&](std::size_t number) { multiply_by_blas(tiles.part(p, number)); });
+}
+
+// By this thread alone: in tiles only where these are what keeps the BLAS from packing.
+inline void multiply_alone(const product& p) {
+  if (!tiling::is_unpacked(p)) return multiply_by_blas(p);
+  const tiling tiles(p);
+  for (std::size_t number = 0; number < tiles.count(); ++number) multiply_by_blas(tiles.part(p, number));
 }
 
 // Worth the time that waking others takes. A single thread cuts as well, to come to the same bits; of large
@@ -303,8 +311,8 @@ inline void multiply_here(bool transpose_a, bool transpose_b, int m, int n, int 
   detail::blas::touch_if_poisoned(a, transpose_a ? k : m, transpose_a ? m : k, lda);
   detail::blas::touch_if_poisoned(b, transpose_b ? n : k, transpose_b ? k : n, ldb);
   detail::blas::touch_if_poisoned(c, m, n, ldc);
-  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
-              m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+  // To a BLAS of columns these are the transposed matrices.
+  detail::blas::multiply_alone({n, m, k, 1, {b, ldb, transpose_b}, {a, lda, transpose_a}, beta, c, ldc});
 }
 
 }  // namespace hostcuda
