@@ -93,18 +93,22 @@ struct lowering {
   // visit(k, to, from, begin, end) for every row of the piece's outputs under every tap k of the channels:
   // the row begins at column `to`; its pixels x in [begin, end) see the image's places from + x · stride, and
   // the others lie beyond the image's edge.
+  // The columns of the window are the outermost loop: a core is slow to load what it has just stored in two
+  // pieces, and so runs that overlap in part, as add_columns() has them, are far from each other.
   template <class Visit>
   static void for_each_run(const piece& at, int first_channel, int last_channel, const Visit& visit) {
-    int k = first_channel * Of.window.area();
-    for (int channel = first_channel; channel < last_channel; ++channel) {
-      for (int r = 0; r < Of.window.height; ++r) {
-        for (int s = 0; s < Of.window.width; ++s, ++k) {
-          const int across = s * Of.dilation.width - Of.padding.width;
-          const int first = clamped(divide_up(std::max(0, -across), Of.stride.width));
-          const int last = clamped(divide_up(Of.image.width - across, Of.stride.width));
+    constexpr bool stays_inside = Of.stays_inside();  // then all runs have a length that the compiler knows
+    for (int s = 0; s < Of.window.width; ++s) {
+      const int across = s * Of.dilation.width - Of.padding.width;
+      const int first = stays_inside ? 0 : clamped(divide_up(std::max(0, -across), Of.stride.width));
+      const int last =
+          stays_inside ? output.width : clamped(divide_up(Of.image.width - across, Of.stride.width));
+      for (int channel = first_channel; channel < last_channel; ++channel) {
+        for (int r = 0; r < Of.window.height; ++r) {
+          const int k = (channel * Of.window.height + r) * Of.window.width + s;
           for (int y = at.begin; y < at.end; ++y) {
             const int down = y * Of.stride.height + r * Of.dilation.height - Of.padding.height;
-            const bool is_inside = down >= 0 && down < Of.image.height;
+            const bool is_inside = stays_inside || (down >= 0 && down < Of.image.height);
             const int from = (channel * Of.image.height + down) * Of.image.width + across;
             visit(k, (y - at.begin) * output.width, from, is_inside ? first : 0,
                   is_inside ? std::max(first, last) : 0);
