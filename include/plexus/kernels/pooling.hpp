@@ -227,8 +227,8 @@ struct pool_backward {
     for (int y = 0; y < output.height; ++y) {
       float sums[band] = {};
       for (int x = 0; x < output.width; ++x) {
-        of_window.each(y * output.width + x, [&](int tap, float share) {
-          sums[tap / window.width * image.width + x * window.width + tap % window.width] = share;
+        of_window.each(y * output.width + x, [&](int tap, float value) {
+          sums[tap / window.width * image.width + x * window.width + tap % window.width] = value;
         });
       }
       for (int i = 0; i < band; ++i) store(y * band + i, sums[i]);
