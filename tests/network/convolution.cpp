@@ -119,6 +119,18 @@ TEST_CASE("max pooling gives the slide's numbers, and its gradient goes to the m
   CHECK(px::to_host(net.stream(), dx.view()) == std::vector<float>{0, 0, -2, 0, 0, 2, 0, 0});
 }
 
+TEST_CASE("max pooling of a high image gives every row its own maxima", "[convolution]") {
+  px::network<px::image<1, 80, 16>, px::max_pool<2>> net;
+  const auto growing = [](int i) { return static_cast<float>(i); };
+  std::vector<float> image;
+  for (int i = 0; i < 80 * 16; ++i) image.push_back(growing(i));
+  const auto a = net.predict(image);
+  for (int y = 0; y < 40; ++y) {
+    for (int x = 0; x < 8; ++x)
+      CHECK(a[static_cast<std::size_t>(y * 8 + x)] == growing((2 * y + 1) * 16 + 2 * x + 1));
+  }
+}
+
 TEST_CASE("max pooling passes NaN on", "[convolution]") {
   px::network<px::image<1, 2, 2>, px::max_pool<2>> net;
   for (std::size_t place = 0; place < 4; ++place) {
