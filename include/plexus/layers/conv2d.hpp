@@ -5,7 +5,7 @@
 
 #include <plexus/activations/identity.hpp>
 #include <plexus/core/for_each.hpp>
-#include <plexus/kernels/pooling.hpp>
+#include <plexus/kernels/channel_sums.hpp>
 #include <plexus/layers/layer.hpp>
 #include <plexus/layers/window.hpp>
 #include <plexus/linalg/convolve.hpp>
@@ -28,10 +28,12 @@ struct conv2d {
 
  private:
   static constexpr detail::window_options options = detail::window_options_of<Options...>(1);
+  static_assert(options.are_given_once(),
+                "plexus::conv2d: each option is given at most once; same and valid are paddings");
   static_assert(options.are_positive(),
                 "plexus::conv2d: stride, dilation and groups are at least 1, padding at least 0");
-  static_assert(!options.is_same || (options.stride == extent2d(1) && options.padding == extent2d(0)),
-                "plexus::conv2d: same goes with a stride of 1 and no other padding");
+  static_assert(!options.is_same || options.stride == extent2d(1),
+                "plexus::conv2d: same goes with a stride of 1");
   static_assert(options.dilation.height * Kernel.height <= 32767 &&
                     options.dilation.width * Kernel.width <= 32767,
                 "plexus::conv2d: a filter reaches over at most 32,767 pixels");

@@ -2,15 +2,13 @@
 #pragma once
 
 #include <plexus/activations/identity.hpp>
+#include <plexus/layers/bias.hpp>
 #include <plexus/layers/layer.hpp>
 #include <plexus/linalg/multiply.hpp>
 
 #include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI {
-
-struct with_bias {};
-struct no_bias {};
 
 // A dense layer of Out units. Its input, whatever its shape, is taken as one vector.
 template <int Out, class Activation = identity, class Bias = with_bias>

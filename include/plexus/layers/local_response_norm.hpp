@@ -7,7 +7,6 @@
 #include <plexus/kernels/epilogue.hpp>
 #include <plexus/kernels/local_response_norm.hpp>
 #include <plexus/layers/layer.hpp>
-#include <plexus/layers/window.hpp>
 
 #include <algorithm>
 #include <type_traits>

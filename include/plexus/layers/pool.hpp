@@ -89,12 +89,15 @@ struct pooling_by_mean_of_all {
 
 template <class Kind, extent2d Window, class... Options>
 struct pool {
-  static_assert(Window.height > 0 && Window.width > 0 && Window.area() <= 256,
-                "plexus: a pool's window has 1 to 256 pixels");
+  static_assert(Window.height > 0 && Window.width > 0 && Window.height <= 32767 && Window.width <= 32767,
+                "plexus: a pool's window has 1 to 32,767 pixels each way");
+  static_assert(!Kind::keeps_taps || Window.area() <= 256,
+                "plexus::max_pool: a window has at most 256 pixels; two smaller pools give the same maximum");
   static_assert((is_pool_option<Options> && ...), "plexus: a pool's options are stride and padding");
 
  private:
   static constexpr window_options options = window_options_of<Options...>(Window);
+  static_assert(options.are_given_once(), "plexus: a pool's stride and padding are each given at most once");
   static_assert(options.are_positive() && options.padding.height <= Window.height / 2 &&
                     options.padding.width <= Window.width / 2,
                 "plexus: a pool's stride is at least 1, and its padding at most half its window");

@@ -42,6 +42,11 @@ struct image {
   using input_shape = shape<Channels, Height, Width>;
 };
 
+// What a layer with windows expects, as the compiler's line names it: images that a window of Height × Width,
+// its dilation included, fits into, once padded; their channels a multiple of Groups.
+template <int Height, int Width, int Groups>
+struct images_at_least;
+
 template <class T>
 concept network_input = requires {
   typename T::input_shape;

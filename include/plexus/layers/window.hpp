@@ -3,8 +3,10 @@
 #pragma once
 
 #include <plexus/kernels/convolution_shape.hpp>
-#include <plexus/layers/dense.hpp>
-#include <plexus/layers/shape.hpp>
+#include <plexus/layers/bias.hpp>
+
+#include <algorithm>
+#include <array>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -38,26 +40,41 @@ struct window_options {
   int groups = 1;
   bool is_same = false, has_bias = true;
 
+  // How often each kind was given: a second one would overwrite the first one in silence.
+  enum kind { strides, paddings, dilations, group_counts, biases };
+  std::array<int, biases + 1> given{};
+
   template <int H, int W>
   constexpr void set(plexus::stride<H, W>) {
     stride = {H, W};
+    ++given[strides];
   }
   template <int H, int W>
   constexpr void set(plexus::padding<H, W>) {
     padding = {H, W};
+    ++given[paddings];
   }
   template <int H, int W>
   constexpr void set(plexus::dilation<H, W>) {
     dilation = {H, W};
+    ++given[dilations];
   }
   template <int Count>
   constexpr void set(plexus::groups<Count>) {
     groups = Count;
+    ++given[group_counts];
   }
-  constexpr void set(same) { is_same = true; }
-  constexpr void set(with_bias) {}
-  constexpr void set(no_bias) { has_bias = false; }
+  constexpr void set(same) {
+    is_same = true;
+    ++given[paddings];
+  }
+  constexpr void set(with_bias) { ++given[biases]; }
+  constexpr void set(no_bias) {
+    has_bias = false;
+    ++given[biases];
+  }
 
+  constexpr bool are_given_once() const { return *std::max_element(given.begin(), given.end()) <= 1; }
   constexpr bool are_positive() const {
     return stride.height > 0 && stride.width > 0 && dilation.height > 0 && dilation.width > 0 &&
            padding.height >= 0 && padding.width >= 0 && groups > 0;
@@ -103,10 +120,5 @@ constexpr window_options window_options_of(extent2d default_stride) {
 }
 
 }  // namespace detail
-
-// What a layer with windows expects, as the compiler's line names it: images that a window of Height × Width,
-// its dilation included, fits into, once padded; their channels a multiple of Groups.
-template <int Height, int Width, int Groups>
-struct images_at_least;
 
 }  // namespace plexus::inline PLEXUS_ABI
