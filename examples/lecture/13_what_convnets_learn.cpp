@@ -44,9 +44,12 @@ smoothness_of_both measure(const lecture::lenet& net) {
           smoothness(px::inspect::filter_weights(net.layer<2>()))};
 }
 
-void show_filters(const lecture::lenet& net, const std::filesystem::path& folder, const std::string& when) {
+void show_pictures(lecture::lenet& net, std::span<const float> image, const std::filesystem::path& folder,
+                   const std::string& when) {
   lecture::show(px::inspect::filters(net.layer<0>(), {.scale = 16}), folder / ("filters_1_" + when + ".png"));
   lecture::show(px::inspect::filters(net.layer<2>()), folder / ("filters_2_" + when + ".png"));
+  lecture::show(px::inspect::feature_maps<0>(net, image, {.scale = 4}),
+                folder / ("feature_maps_" + when + ".png"));
 }
 
 std::string compare(double value, double bound) {
@@ -66,16 +69,14 @@ int main(int argc, char** argv) {
     lecture::lenet net{px::seed{42}};
 
     slide.say(
-        "Filters of both convolutions before training, and after it (a row for each filter of the second,\n"
-        "a tile for each channel that it sees); what the first one makes of an ankle boot:");
+        "Filters of both convolutions (a row for each filter of the second, a tile for each channel that it\n"
+        "sees), and what the first one makes of an ankle boot, before training and after it:");
+    const auto boot = std::span(images.inputs).first(lecture::lenet::input_size);
     const smoothness_of_both before = measure(net);
-    show_filters(net, folder, "before");
+    show_pictures(net, boot, folder, "before");
     lecture::train(net, images);
     const smoothness_of_both after = measure(net);
-    show_filters(net, folder, "after");
-    lecture::show(px::inspect::feature_maps<0>(
-                      net, std::span(images.inputs).first(lecture::lenet::input_size), {.scale = 4}),
-                  folder / "feature_maps.png");
+    show_pictures(net, boot, folder, "after");
 
     slide.say("How smooth they are: the correlation of neighbouring weights");
     slide.columns("expected");

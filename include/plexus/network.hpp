@@ -57,11 +57,15 @@ inline void require_samples(matrix_view<const float> x, int input_size, const ch
 
 inline void require_same_shape(matrix_view<const float> given, extent2d wanted, const char* doing,
                                const std::string& what) {
-  if (given.rows == wanted.height && given.cols == wanted.width) return;
+  if (given.rows == wanted.height && given.cols == wanted.width &&
+      (given.ld >= given.cols || given.rows <= 1))
+    return;
   const auto shape = [](int rows, int cols) {
     return "(" + std::to_string(rows) + ", " + std::to_string(cols) + ")";
   };
-  throw error(doing, what + " has the shape " + shape(given.rows, given.cols),
+  throw error(doing,
+              what + " has the shape " + shape(given.rows, given.cols) + " with " + std::to_string(given.ld) +
+                  " values from row to row",
               "give a matrix " + shape(wanted.height, wanted.width));
 }
 
@@ -269,8 +273,9 @@ class basic_network {
     return {stream(), parameters_.data() + layer_offset<L>};
   }
 
-  // The outputs (n, width) of layer L for x (n, input_size) in device memory, in the precision's 16 bits
-  // where it has them. They are the network's own memory and hold until its next call.
+  // The outputs (n, width) of layer L for x (n, input_size) in device memory: in the precision's 16 bits
+  // where it has them, but for the last layer's, which are in FP32. They are the network's own memory and
+  // hold until its next call.
   template <std::size_t L>
   auto forward_to(matrix_view<const float> x) {
     detail::require_samples(x, input_size, "running a network's first layers");
@@ -285,12 +290,15 @@ class basic_network {
   std::vector<float> activations(std::span<const float> x) {
     const int n = sample_count(x, "computing a layer's outputs");
     std::vector<float> a(elements(n, width<L>));
-    if (n == 0) return a;
-    const buffer<float> converted(a.size());
-    for_each_row(stream(), n,
-                 convert_rows<float, output_element<L>>{forward_to<L>(stage(x.data(), n)),
-                                                        matrix(converted.data(), n, width<L>)});
-    copy_to_host<float>(stream(), a, converted.data());
+    const buffer<float> converted(elements(std::min(n, inference_rows), width<L>));
+    for (int first = 0; first < n; first += inference_rows) {
+      const int rows = std::min(n - first, inference_rows);
+      const auto outputs = forward_to<L>(stage(x.data() + elements(first, input_size), rows));
+      for_each_row(stream(), rows,
+                   convert_rows<float, output_element<L>>{outputs, matrix(converted.data(), rows, width<L>)});
+      copy_to_host<float>(stream(), std::span(a).subspan(elements(first, width<L>), elements(rows, width<L>)),
+                          converted.data());
+    }
     return a;
   }
 
@@ -347,7 +355,8 @@ class basic_network {
 
   // ---- Memory
 
-  // Makes room for batches of up to `rows` samples. Calls with no more of them then allocate nothing.
+  // Makes room for batches of up to `rows` samples. Calls with no more of them then allocate nothing on the
+  // device.
   void reserve(int rows) {
     if (rows <= capacity_) return;
     buffer<storage> activations(region_begin<layer_count - 1>(rows));
@@ -461,9 +470,14 @@ class basic_network {
   }
 
   static int sample_count(std::span<const float> x, const char* doing = "training on a batch") {
-    const auto n = static_cast<int>(x.size() / static_cast<std::size_t>(input_size));
-    detail::require_size(doing, x.size(), n, input_size);
-    return n;
+    constexpr auto width = static_cast<std::size_t>(input_size);
+    if (x.size() % width != 0) {
+      throw error(
+          doing,
+          std::to_string(x.size()) + " values are no whole number of samples of " + std::to_string(width),
+          "give n × " + std::to_string(width) + " values");
+    }
+    return static_cast<int>(x.size() / width);
   }
 
   // function.operator()<L>() for every layer.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace px = plexus;
 using px::inspect::maximize_activation;
@@ -144,4 +145,41 @@ TEST_CASE("A rectifier that is off is climbed as well", "[activation_maximizatio
       net, px::inspect::unit{0},
       {.steps = 20, .rate = 0.1f, .prior = none, .starts = 1, .start_mean = -1, .start_deviation = 0});
   CHECK(found[0].activation == Approx(1).margin(1e-4));
+}
+
+TEST_CASE("Inputs that are no images are not blurred", "[activation_maximization]") {
+  px::network<px::input<16>, px::dense<1>> net{px::seed{3}};
+  const auto with_blur = [&](float blur) {
+    return maximize_activation<0>(net, px::inspect::unit{0},
+                                  {.steps = 8, .prior = {.decay = 0, .blur = blur}, .starts = 1})[0]
+        .values;
+  };
+  CHECK(with_blur(1) == with_blur(0));
+}
+
+TEST_CASE("Both clippings act on one image", "[activation_maximization]") {
+  linear net{px::seed{3}};
+  auto both = none;
+  both.clip_norm = both.clip_contribution = 50;
+  const auto image =
+      maximize_activation<0>(net, px::inspect::unit{2}, {.steps = 1, .prior = both, .starts = 1})[0];
+  CHECK(zeros_of(image.values) == 12);  // half of 16, and half of those that are left
+}
+
+TEST_CASE("A channel of images in colour is climbed in 16 bits as in 32", "[activation_maximization]") {
+  using layers = px::conv2d<2, 3, px::relu>;
+  px::network<px::image<3, 64, 64>, layers, px::dense<2>> single{px::seed{6}};
+  px::network<px::mixed<px::fp16>, px::image<3, 64, 64>, layers, px::dense<2>> halved{px::seed{6}};
+  const px::inspect::maximization how{.steps = 10, .prior = none, .starts = 1};
+  const auto exact = maximize_activation<0>(single, px::inspect::channel{1}, how)[0];
+  const auto rounded = maximize_activation<0>(halved, px::inspect::channel{1}, how)[0];
+  CHECK(exact.activation > 0.1f);
+  CHECK(rounded.activation == Approx(exact.activation).epsilon(0.01));
+}
+
+TEST_CASE("A network that is not finite says so", "[activation_maximization]") {
+  px::network<px::input<2>, px::dense<2, px::relu>> net{px::seed{1}};
+  px::copy_to_device<float>(net.stream(), net.parameters()[0].values.data,
+                            std::vector<float>(4, std::numeric_limits<float>::quiet_NaN()));
+  CHECK_THROWS_AS(maximize_activation<0>(net, px::inspect::unit{0}, {.lowest = -1, .highest = 1}), px::error);
 }

@@ -80,8 +80,9 @@ TEST_CASE("Bad input to what looks inside a network", "[inspect][bad_input]") {
           {"less than no pixel clipped", exciting_with({.clip_contribution = -1}), prior,
            "a share of clipped pixels is not in [0, 100) percent", clip_remedy},
           {"an ascent that leaves the numbers", exciting(px::inspect::unit{0}, {.steps = 2, .rate = 1e38f}),
-           "maximising an activation", "it is no longer finite",
-           "choose a lower rate, a range of values or a stronger decay"},
+           "maximising an activation", "an image or what it excites is no longer finite",
+           "choose a lower rate, a range of values or a stronger decay, or look for weights that are not "
+           "finite"},
           {"a grid of nothing", drawing({}), drawing_grid, "there is nothing to draw",
            "give at least one image with at least one value"},
           {"half an image", drawing({1, {2, 2}, five}), drawing_grid,
@@ -90,6 +91,9 @@ TEST_CASE("Bad input to what looks inside a network", "[inspect][bad_input]") {
            "images in colour have not 3 channels", "give 3 channels, or in_color = false"},
           {"a grid without scale", drawing({1, {1, 5}, five}, {.scale = 0}), drawing_grid,
            "columns or gap are negative, or the scale is not positive", "choose larger ones"},
+          {"a grid of too many pixels", drawing({1, {1, 5}, five}, {.scale = 1 << 30}), drawing_grid,
+           "a side of it has more than 1,048,576 pixels",
+           "choose a smaller scale, fewer columns or fewer images"},
           {"an infinite weight", drawing({1, {1, 2}, {1, 2, 3, infinite}}), drawing_grid,
            "image 1 has a value that is not finite", "look for where training diverged"},
           {"feature maps of half an image",
@@ -98,15 +102,30 @@ TEST_CASE("Bad input to what looks inside a network", "[inspect][bad_input]") {
              px::inspect::feature_maps<0>(net, five);
            },
            "drawing feature maps", "the image has 5 values", "give the network's 16"},
+          {"feature maps of an image with an infinite value",
+           [](const auto&) {
+             network net;
+             px::inspect::feature_maps<0>(net, std::vector<float>(16, infinite));
+           },
+           "drawing feature maps", "the image has a value that is not finite", "give finite values"},
           {"a layer's outputs for half a sample", [](const auto&) { network{}.activations<0>(five); },
-           "computing a layer's outputs", "the data have size 5 and not 0 × 16", "give 0 values"},
+           "computing a layer's outputs", "5 values are no whole number of samples of 16",
+           "give n × 16 values"},
           {"the gradient of an input of another width", gradient_of(15, 3, 16), gradient,
            "the samples are a matrix (1, 15) with 15 values from row to row, the network takes 16 values a "
            "sample",
            "give a matrix (n, 16)"},
           {"a gradient by outputs that the layer has not", gradient_of(16, 4, 16), gradient,
-           "dz has the shape (1, 4)", "give a matrix (1, 3)"},
-          {"a gradient without its room", gradient_of(16, 3, 15), gradient, "dx has the shape (1, 15)",
-           "give a matrix (1, 16)"},
+           "dz has the shape (1, 4) with 4 values from row to row", "give a matrix (1, 3)"},
+          {"a gradient without its room", gradient_of(16, 3, 15), gradient,
+           "dx has the shape (1, 15) with 15 values from row to row", "give a matrix (1, 16)"},
+          {"a gradient whose rows overlap",
+           [](const auto&) {
+             network net;
+             const px::buffer<float> memory(64);
+             net.input_gradient<1>(px::matrix<const float>(memory.data(), 2, 16), {memory.data(), 2, 3, 2},
+                                   px::matrix(memory.data(), 2, 16));
+           },
+           gradient, "dz has the shape (2, 3) with 2 values from row to row", "give a matrix (2, 3)"},
       });
 }

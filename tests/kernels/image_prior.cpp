@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace px = plexus;
 namespace kernels = plexus::kernels;
@@ -86,6 +87,9 @@ TEST_CASE("A blur in both directions", "[image_prior]") {
 
 namespace {
 
+// A little more, so that rounding does not make one pixel less of it.
+float share_of(int clipped) { return (static_cast<float>(clipped) + 0.01f) / pixels; }
+
 // As many zeros as the rule makes of each image, all at the pixels with the least measure.
 template <class Measure>
 void require_clipped(const batch& b, int clipped, const Measure& measure) {
@@ -109,9 +113,9 @@ void require_clipped(const batch& b, int clipped, const Measure& measure) {
 TEST_CASE("Pixels of small norm are clipped", "[image_prior]") {
   for (const int clipped : {1, 17, pixels - 1}) {
     batch b;
-    px::for_each_row(
-        b.on.stream(), count,
-        kernels::clip_pixels<kernels::pixel_norm>{b.values(), {b.values(), channels}, channels, clipped});
+    px::for_each_row(b.on.stream(), count,
+                     kernels::clip_pixels<kernels::pixel_norm>{
+                         b.values(), {b.values(), channels}, channels, share_of(clipped)});
     require_clipped(b, clipped, [&](int i, int p) {
       double sum = 0;
       for (int c = 0; c < channels; ++c)
@@ -125,7 +129,7 @@ TEST_CASE("Pixels of small contribution are clipped", "[image_prior]") {
   batch b;
   px::for_each_row(b.on.stream(), count,
                    kernels::clip_pixels<kernels::pixel_contribution>{
-                       b.values(), {b.values(), b.gradient(), channels}, channels, 20});
+                       b.values(), {b.values(), b.gradient(), channels}, channels, share_of(20)});
   require_clipped(b, 20, [&](int i, int p) {
     double sum = 0;
     for (int c = 0; c < channels; ++c) {
@@ -142,6 +146,42 @@ TEST_CASE("Pixels that count the same are all kept", "[image_prior]") {
   px::copy_to_device<float>(b.on.stream(), b.x_there.data(), b.x);
   px::for_each_row(
       b.on.stream(), count,
-      kernels::clip_pixels<kernels::pixel_norm>{b.values(), {b.values(), channels}, channels, 20});
+      kernels::clip_pixels<kernels::pixel_norm>{b.values(), {b.values(), channels}, channels, share_of(20)});
   CHECK(b.result() == b.x);
+}
+
+TEST_CASE("Pixels that count nothing are clipped, and a share of the others", "[image_prior]") {
+  batch b;
+  for (int p = 0; p < pixels - 10; ++p) {
+    for (int c = 0; c < channels; ++c) b.g[static_cast<std::size_t>(c * pixels + p)] = 0;
+  }
+  std::fill_n(b.g.begin() + width, width, 0.0f);  // an image of which nothing counts
+  px::copy_to_device<float>(b.on.stream(), b.g_there.data(), b.g);
+  px::for_each_row(b.on.stream(), count,
+                   kernels::clip_pixels<kernels::pixel_contribution>{
+                       b.values(), {b.values(), b.gradient(), channels}, channels, 0.31f});
+  const auto after = b.result();
+  CHECK(std::count(after.begin(), after.begin() + width, 0.0f) == channels * (pixels - 10 + 3));
+  CHECK(std::equal(after.begin() + width, after.begin() + 2 * width, b.x.begin() + width));
+}
+
+TEST_CASE("A step of ascent is as long for gradients of any size, and hides no NaN", "[image_prior]") {
+  const auto step = [](batch& b) {
+    px::copy_to_device<float>(b.on.stream(), b.g_there.data(), b.g);
+    px::for_each_row(b.on.stream(), count, kernels::ascend{b.values(), b.gradient(), 0.5f, 0, -1.0f, 1.0f});
+    return b.result();
+  };
+  batch as_it_is;
+  const auto wanted = step(as_it_is);
+  for (const float factor : {1e-30f, 1e30f}) {
+    batch b;
+    for (float& g : b.g) g *= factor;
+    const auto after = step(b);
+    for (std::size_t i = 0; i < after.size(); ++i) CHECK(after[i] == Approx(wanted[i]).margin(1e-5));
+  }
+  batch b;
+  b.g[3] = std::numeric_limits<float>::quiet_NaN();
+  const auto after = step(b);
+  CHECK(std::isnan(after[0]));
+  CHECK(after[width] == wanted[width]);
 }

@@ -99,7 +99,7 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            [](const auto&) {
              network{}.step(std::span(five), std::span(one_label), px::softmax_cross_entropy{}, px::sgd{});
            },
-           "training on a batch", "the data have size 5 and not 1 × 3", "give 3 values"},
+           "training on a batch", "5 values are no whole number of samples of 3", "give n × 3 values"},
           {"more labels than samples",
            [](const auto&) {
              network{}.step(std::span(six), std::span(one_label), px::softmax_cross_entropy{}, px::sgd{});

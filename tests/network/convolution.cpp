@@ -76,6 +76,14 @@ TEST_CASE("shapes and names of a convolutional network are PyTorch's", "[convolu
   CHECK(names == std::vector<std::string>{"0.weight", "0.bias", "3.weight", "3.bias", "7.weight", "7.bias",
                                           "9.weight", "9.bias", "11.weight", "11.bias"});
   CHECK(net.parameters()[2].shape == std::vector<std::size_t>{16, 6, 5, 5});
+
+  // nn.LocalResponseNorm and nn.Flatten count, too.
+  px::network<px::image<2, 12, 12>, px::conv2d<6, 3, px::relu>, px::local_response_norm<5>, px::max_pool<2>,
+              px::conv2d<6, 3, px::relu, px::groups<2>>, px::dense<2>>
+      normalised;
+  names.clear();
+  for (const auto& parameter : normalised.parameters()) names.push_back(parameter.name);
+  CHECK(names == std::vector<std::string>{"0.weight", "0.bias", "4.weight", "4.bias", "7.weight", "7.bias"});
 }
 
 TEST_CASE("convolutions by kernels and by the default way agree", "[convolution]") {
@@ -129,6 +137,38 @@ TEST_CASE("max pooling of a high image gives every row its own maxima", "[convol
     for (int x = 0; x < 8; ++x)
       CHECK(a[static_cast<std::size_t>(y * 8 + x)] == growing((2 * y + 1) * 16 + 2 * x + 1));
   }
+}
+
+// A maximum numbers its taps by a byte; the mean has no such limit.
+TEST_CASE("mean pooling takes windows of more than 256 pixels", "[convolution]") {
+  px::network<px::image<2, 20, 18>, px::average_pool<17, px::stride<1>>> net;
+  constexpr int image = 20 * 18, height = 4, width = 2;
+  const auto x = waves(2 * image), dz = waves(2 * height * width);
+  std::vector<double> means(2 * height * width), dx(2 * image);
+  for (int c = 0; c < 2; ++c) {
+    for (int y = 0; y < height; ++y) {
+      for (int col = 0; col < width; ++col) {
+        const auto output = static_cast<std::size_t>((c * height + y) * width + col);
+        for (int tap = 0; tap < 17 * 17; ++tap) {
+          const auto at = static_cast<std::size_t>(c * image + (y + tap / 17) * 18 + col + tap % 17);
+          means[output] += static_cast<double>(x[at]) / (17 * 17);
+          dx[at] += static_cast<double>(dz[output]) / (17 * 17);
+        }
+      }
+    }
+  }
+  const auto a = net.predict(x);
+  for (std::size_t i = 0; i < means.size(); ++i)
+    CHECK(static_cast<double>(a[i]) == Approx(means[i]).margin(1e-6));
+
+  const auto x_there = px::to_device(net.stream(), x), dz_there = px::to_device(net.stream(), dz);
+  const px::buffer<float> dx_there(x.size());
+  net.input_gradient(px::matrix<const float>(x_there.data(), 1, 2 * image),
+                     px::matrix<const float>(dz_there.data(), 1, 2 * height * width),
+                     px::matrix(dx_there.data(), 1, 2 * image));
+  const auto computed = px::to_host(net.stream(), dx_there.view());
+  for (std::size_t i = 0; i < dx.size(); ++i)
+    CHECK(static_cast<double>(computed[i]) == Approx(dx[i]).margin(1e-6));
 }
 
 TEST_CASE("max pooling passes NaN on", "[convolution]") {

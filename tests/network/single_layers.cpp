@@ -1,4 +1,4 @@
-// What a network tells of its single layers: their outputs, and the input's gradient with respect to any of
+// What a network tells of its single layers: their outputs, and the gradients of any of
 // them. The reference is a network that ends at the layer, with the same weights and without its activation.
 #include <plexus/plexus.hpp>
 
@@ -73,7 +73,7 @@ void check_input_gradient(int n) {
 
 }  // namespace
 
-TEST_CASE("The input's gradient with respect to any layer", "[network][single_layers]") {
+TEST_CASE("Any layer's gradient with respect to the input", "[network][single_layers]") {
   check_input_gradient<0, images, images_to_0>(3);
   check_input_gradient<1, images, images_to_1>(2);
   check_input_gradient<2, images, images_to_2>(3);
@@ -81,7 +81,7 @@ TEST_CASE("The input's gradient with respect to any layer", "[network][single_la
   check_input_gradient<1, vectors, vectors_to_1>(4);
 }
 
-TEST_CASE("The input's gradient leaves the parameters' alone", "[network][single_layers]") {
+TEST_CASE("The gradient with respect to the input leaves the parameters' alone", "[network][single_layers]") {
   images net{px::seed{4}};
   std::vector<std::vector<float>> before;
   for (const auto& gradient : net.gradients()) {
@@ -113,6 +113,36 @@ TEST_CASE("The outputs of single layers", "[network][single_layers]") {
   const auto a = net.activations<2>(x), z = end.predict(x, n);
   REQUIRE(a.size() == z.size());
   for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(std::tanh(z[i])).margin(1e-6));
+}
+
+TEST_CASE("The outputs of more samples than are run at once", "[network][single_layers]") {
+  vectors net{px::seed{4}};
+  constexpr int n = 2 * 256 + 3;
+  const auto x = support::random_values(n * 6);
+  const auto all = net.activations<1>(x);
+  REQUIRE(all.size() == n * 5);
+  for (const int i : {0, 255, 256, 511, 512, n - 1}) {
+    const auto one = net.activations<1>(std::span(x).subspan(static_cast<std::size_t>(i) * 6, 6));
+    for (std::size_t j = 0; j < 5; ++j)
+      CHECK(one[j] == Approx(all[static_cast<std::size_t>(i) * 5 + j]).margin(1e-6));
+  }
+}
+
+TEST_CASE("A gradient's matrices may have gaps between their rows", "[network][single_layers]") {
+  vectors net{px::seed{4}};
+  const auto values = support::random_values(100);
+  const auto there = px::to_device(net.stream(), values);
+  const px::buffer<float> dx(3 * 9), apart(3 * 9);
+  net.input_gradient<1>({there.data(), 3, 6, 7}, {there.data() + 50, 3, 5, 8}, {apart.data(), 3, 6, 9});
+  for (int i = 0; i < 3; ++i) {
+    net.input_gradient<1>({there.data() + 7 * i, 1, 6, 6}, {there.data() + 50 + 8 * i, 1, 5, 5},
+                          {dx.data() + 9 * i, 1, 6, 6});
+  }
+  const auto one_by_one = px::to_host(net.stream(), dx.view()),
+             together = px::to_host(net.stream(), apart.view());
+  for (std::size_t i = 0; i < 3 * 9; ++i) {
+    if (i % 9 < 6) CHECK(together[i] == Approx(one_by_one[i]).margin(1e-6));
+  }
 }
 
 TEST_CASE("The outputs of single layers in 16 bits", "[network][single_layers]") {

@@ -47,11 +47,21 @@ void for_each_row(cudaStream_t stream, int rows, Function function) {
   }
 }
 
-// The same for few and long rows: a block a row.
+// A block a row.
 template <class Function>
 void for_each_row_by_block(cudaStream_t stream, int rows, Function function) {
   const launch_shape shape{dim3(static_cast<unsigned>(rows)), dim3(32 * rows_per_block)};
   launch("launching a row-wise function", stream, shape, for_each_row_by_block_kernel<Function>, function);
+}
+
+// for_each_row() of few and long rows: a block a row on a GPU.
+template <class Function>
+void for_each_long_row(cudaStream_t stream, int rows, Function function) {
+  if constexpr (platform::on_cpu) {
+    for_each_row(stream, rows, function);
+  } else {
+    for_each_row_by_block(stream, rows, function);
+  }
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -72,13 +72,15 @@ struct position {
 
 // ---- How
 
-// The four priors. Each is left out where it is 0.
+// The four priors. Each is left out where it is 0, and the blur where the inputs are no images.
 struct image_prior {
-  float decay = 1e-4f;          // L2: an image's values lose this share of themselves at each step
-  float blur = 0.5f;            // standard deviation of a Gaussian, in pixels, at most 5 …
-  int blur_every = 4;           // … which is applied after so many steps
-  float clip_norm = 0;          // percent of the pixels: those of the smallest norm become zero
-  float clip_contribution = 0;  // percent: those that contribute least to the activation
+  float decay = 1e-4f;  // L2: an image's values lose this share of themselves at each step
+  float blur = 0.5f;    // standard deviation of a Gaussian, in pixels, at most 5 …
+  int blur_every = 4;   // … which is applied after so many steps
+  // Percent of the pixels that are not 0 already: those of the smallest norm become zero …
+  float clip_norm = 0;
+  // … and percent of those that contribute to the activation at all: those that do least, and all others.
+  float clip_contribution = 0;
 
   void validate() const {
     constexpr const char* doing = "configuring an image prior";
@@ -136,7 +138,7 @@ class ascending_images {
         count_(count) {
     normal{how.start_mean, how.start_deviation}(stream, x_.view(), random_stream{how.seed.value, 0}, {});
     fill_zero(stream, g_.view());
-    for_each_row(stream, count_, kernels::ascend{values(), gradient(), 1, 0, how.lowest, how.highest});
+    for_each_long_row(stream, count_, kernels::ascend{values(), gradient(), 1, 0, how.lowest, how.highest});
   }
 
   matrix_view<float> values() const { return matrix(x_.data(), count_, width()); }
@@ -147,8 +149,9 @@ class ascending_images {
   // After step `number`'s gradient has been found.
   void step(int number) {
     const image_prior& prior = how_.prior;
-    for_each_row(stream_, count_,
-                 kernels::ascend{values(), gradient(), how_.rate, prior.decay, how_.lowest, how_.highest});
+    for_each_long_row(
+        stream_, count_,
+        kernels::ascend{values(), gradient(), how_.rate, prior.decay, how_.lowest, how_.highest});
     if (prior.blur > 0 && (number + 1) % prior.blur_every == 0) blur();
     clip(kernels::pixel_norm{values(), channels_}, prior.clip_norm);
     clip(kernels::pixel_contribution{values(), gradient(), channels_}, prior.clip_contribution);
@@ -177,9 +180,9 @@ class ascending_images {
 
   template <class Measure>
   void clip(const Measure& measure, float percent) {
-    const auto clipped = static_cast<int>(percent / 100 * static_cast<float>(extent_.area()));
-    if (clipped == 0) return;
-    for_each_row(stream_, count_, kernels::clip_pixels<Measure>{values(), measure, channels_, clipped});
+    if (percent == 0) return;
+    for_each_long_row(stream_, count_,
+                      kernels::clip_pixels<Measure>{values(), measure, channels_, percent / 100});
   }
 
   cudaStream_t stream_;
@@ -199,20 +202,22 @@ inline float mean_of(const float* values, int count) {
 }  // namespace ascent
 
 // maximize_activation<L>(net, unit{7}): images that excite the unit, channel or position of layer L, from
-// how.starts random images; the most exciting one first. What is climbed is the sum before the layer's
-// activation, which rises with it, but has a gradient where a rectifier has none.
+// how.starts random images; the most exciting one first. What is climbed is the sum z before the layer's
+// activation, which rises with it, but has a gradient where a rectifier has none. Of a channel that is the
+// mean of z, while the mean of its activations is what the images are told and sorted by: where positions are
+// off, the one may rise and the other fall. Take a `position` where that matters.
 template <std::size_t L, class Network, class Target>
-std::vector<excited_image> maximize_activation(Network& net, const Target& target,
-                                               const maximization& how = {}) {
+std::vector<excited_image> maximize_activation(Network& net, const Target& target, maximization how = {}) {
   using input = image_traits<typename Network::template layer_type<0>::input_shape>;
   using output = typename Network::template layer_type<L>::output_shape;
   how.validate();
+  if (!input::is_image) how.prior.blur = 0;
   const output_range wanted = target.template in<output>();
   constexpr extent2d extent = input::is_image ? input::extent : extent2d(1, Network::input_size);
   ascent::ascending_images images(net.stream(), how.starts, input::channels, extent, how);
 
   std::vector<float> one(static_cast<std::size_t>(output::size));
-  std::fill_n(one.begin() + wanted.first, wanted.count, 1 / static_cast<float>(wanted.count));
+  std::fill_n(one.begin() + wanted.first, wanted.count, 1.0f);  // a step does not depend on the length
   std::vector<float> all;
   for (int i = 0; i < how.starts; ++i) all.insert(all.end(), one.begin(), one.end());
   const buffer<float> dz = to_device(net.stream(), all);
@@ -225,12 +230,16 @@ std::vector<excited_image> maximize_activation(Network& net, const Target& targe
 
   const std::vector<float> x = images.to_host();
   const std::vector<float> activations = net.template activations<L>(x);
+  const auto is_finite = [](float value) { return std::isfinite(value); };
+  require(
+      std::all_of(x.begin(), x.end(), is_finite) &&
+          std::all_of(activations.begin(), activations.end(), is_finite),
+      "maximising an activation", "an image or what it excites is no longer finite",
+      "choose a lower rate, a range of values or a stronger decay, or look for weights that are not finite");
   std::vector<excited_image> result;
   for (int i = 0; i < how.starts; ++i) {
     const float activation =
         ascent::mean_of(activations.data() + i * output::size + wanted.first, wanted.count);
-    require(std::isfinite(activation), "maximising an activation", "it is no longer finite",
-            "choose a lower rate, a range of values or a stronger decay");
     const auto begin = x.begin() + std::ptrdiff_t{i} * Network::input_size;
     result.push_back({{begin, begin + Network::input_size}, activation});
   }

@@ -7,6 +7,8 @@
 #include <plexus/layers/layer.hpp>
 #include <plexus/layers/shape.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <span>
 #include <string>
 
@@ -26,8 +28,8 @@ images filter_weights(const layer_view<Layer>& layer) {
   return {channels, extent, to_host(layer.stream, view<const float>{layer.parameters, spec.size()})};
 }
 
-// filters(net.template layer<0>()): a picture of them, 0 in grey. In colour where a filter sees 3 channels;
-// else a row of the grid is a filter, with a tile for each channel that it sees.
+// filters(net.template layer<0>()): a picture of them, 0 in grey. In colour where a filter sees 3 channels,
+// whatever these are; else a row of the grid is a filter, with a tile for each channel that it sees.
 template <class Layer>
 picture filters(const layer_view<Layer>& layer, const grid_options& how = {}) {
   return draw_grid(filter_weights(layer), shading::around_zero, how);
@@ -42,6 +44,8 @@ picture feature_maps(Network& net, std::span<const float> image, const grid_opti
     throw error("drawing feature maps", "the image has " + std::to_string(image.size()) + " values",
                 "give the network's " + std::to_string(Network::input_size));
   }
+  require(std::all_of(image.begin(), image.end(), [](float value) { return std::isfinite(value); }),
+          "drawing feature maps", "the image has a value that is not finite", "give finite values");
   return draw_grid({output::channels, output::extent, net.template activations<L>(image), false},
                    shading::least_to_most, how);
 }

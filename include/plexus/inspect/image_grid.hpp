@@ -49,7 +49,7 @@ struct shade {
     const float range = kind == shading::around_zero ? 2 * reach : *most - *least;
     factor = range > 0 ? 255 / range : 0;
   }
-  // An image that is the same everywhere is grey.
+  // Where there is no range, all is grey.
   std::uint8_t operator()(float value) const {
     return factor == 0 ? 128 : static_cast<std::uint8_t>(std::lround((value - offset) * factor));
   }
@@ -76,6 +76,14 @@ inline void require_drawable(const images& all, const grid_options& how) {
   }
 }
 
+// Of `tiles` beside each other.
+inline void require_drawable_size(int tiles, int values, const grid_options& how) {
+  constexpr double most = 1 << 20;
+  const double pixels = how.gap + 1.0 * tiles * (1.0 * values * how.scale + how.gap);
+  require(pixels <= most, "drawing a grid of images", "a side of it has more than 1,048,576 pixels",
+          "choose a smaller scale, fewer columns or fewer images");
+}
+
 }  // namespace drawing
 
 // A tile for each image, in colour, or for each channel of each image, in grey. The channels of an image are
@@ -87,6 +95,8 @@ inline picture draw_grid(const images& all, shading kind, const grid_options& ho
   const int square = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(tiles))));
   const int wanted = how.columns > 0 ? how.columns : per_image > 1 && all.count() > 1 ? per_image : square;
   const int columns = std::min(wanted, tiles), rows = (tiles + columns - 1) / columns;
+  drawing::require_drawable_size(rows, all.extent.height, how);
+  drawing::require_drawable_size(columns, all.extent.width, how);
   const extent2d tile{all.extent.height * how.scale, all.extent.width * how.scale};
   picture grid(how.gap + columns * (tile.width + how.gap), how.gap + rows * (tile.height + how.gap),
                tile_channels);

@@ -14,7 +14,8 @@
 namespace plexus::inline PLEXUS_ABI::kernels {
 
 // x ← (1 − decay)(x + rate · g / rms(g)), within [lowest, highest]: with the gradient's length taken out, a
-// rate fits any network and any unit.
+// rate fits any network and any unit. Squares of a small or large g have no place in FP32. NaN stays what it
+// is.
 struct ascend {
   matrix_view<float> x;
   matrix_view<const float> g;
@@ -22,15 +23,20 @@ struct ascend {
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int image) const {
-    float squares = 0;
-    for (int i = group.rank(); i < x.cols; i += group.size()) squares += g(image, i) * g(image, i);
+    double squares = 0;
+    for (int i = group.rank(); i < x.cols; i += group.size())
+      squares += in_double(image, i) * in_double(image, i);
     squares = group.sum(squares);
-    const float scale = squares > 0 ? rate / sqrtf(squares / static_cast<float>(x.cols)) : 0;
+    const double scale = squares == 0 ? 0 : static_cast<double>(rate) / sqrt(squares / x.cols);
     for (int i = group.rank(); i < x.cols; i += group.size()) {
-      const float moved = (1 - decay) * (x(image, i) + scale * g(image, i));
-      x(image, i) = fminf(fmaxf(moved, lowest), highest);
+      const auto step = static_cast<float>(scale * in_double(image, i));
+      const float moved = (1 - decay) * (x(image, i) + step);
+      x(image, i) = moved < lowest ? lowest : moved > highest ? highest : moved;
     }
   }
+
+ private:
+  PLEXUS_FN double in_double(int image, int i) const { return static_cast<double>(g(image, i)); }
 };
 
 // One direction of a Gaussian blur, with weights e^(exponent · distance²). Beyond the edge there is nothing,
@@ -86,17 +92,21 @@ struct pixel_contribution {
   }
 };
 
-// The pixels that count least become zero: `clipped` of them, and fewer where several count the same.
+// Pixels that count nothing become zero, and of the others the share that counts least: fewer of them where
+// several count the same. Where nothing counts, nothing changes.
 template <class Measure>
 struct clip_pixels {
   matrix_view<float> x;
   Measure measure;
-  int channels, clipped;
+  int channels;
+  float share;  // in [0, 1)
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int image) const {
     const int pixels = x.cols / channels;
-    const float least_kept = smallest_but(group, image, pixels);
+    const auto clipped =
+        static_cast<int>(share * static_cast<float>(number_below(group, image, pixels, infinity())));
+    const float least_kept = largest_with(group, image, pixels, clipped);
     for (int pixel = group.rank(); pixel < pixels; pixel += group.size()) {
       if (!(measure(image, pixel) < least_kept)) continue;
       for (int c = 0; c < channels; ++c) x(image, c * pixels + pixel) = 0;
@@ -104,20 +114,29 @@ struct clip_pixels {
   }
 
  private:
-  // The largest value that at most `clipped` pixels are below: bit by bit, since numbers that are not
-  // negative are in the order of their bits.
+  // The largest value that at most `count` pixels that count are below: bit by bit, since numbers that are
+  // not negative are in the order of their bits.
   template <class Group>
-  PLEXUS_FN float smallest_but(Group group, int image, int pixels) const {
+  PLEXUS_FN float largest_with(Group group, int image, int pixels, int count) const {
     std::uint32_t value = 0;
     for (std::uint32_t bit = 1u << 30; bit != 0; bit >>= 1) {
-      const float candidate = float_of(value | bit);
-      int below = 0;
-      for (int pixel = group.rank(); pixel < pixels; pixel += group.size())
-        below += measure(image, pixel) < candidate ? 1 : 0;
-      if (group.sum(below) <= clipped) value |= bit;
+      if (number_below(group, image, pixels, float_of(value | bit)) <= count) value |= bit;
     }
     return float_of(value);
   }
+
+  // How many pixels that count are below a value.
+  template <class Group>
+  PLEXUS_FN int number_below(Group group, int image, int pixels, float value) const {
+    int count = 0;
+    for (int pixel = group.rank(); pixel < pixels; pixel += group.size()) {
+      const float one = measure(image, pixel);
+      count += one > 0 && one < value ? 1 : 0;
+    }
+    return group.sum(count);
+  }
+
+  PLEXUS_FN static float infinity() { return float_of(0x7f800000u); }
 
   PLEXUS_FN static float float_of(std::uint32_t bits) {
     float value;

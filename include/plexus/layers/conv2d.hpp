@@ -108,11 +108,7 @@ struct conv2d {
     template <class T>
     static void channel_totals(context& on, matrix_view<const T> delta, float* db) {
       const kernels::channel_sums<T> sums{delta, pixels, db};
-      if constexpr (platform::on_cpu) {
-        for_each_row(on.stream(), Out, sums);
-      } else {
-        for_each_row_by_block(on.stream(), Out, sums);
-      }
+      for_each_long_row(on.stream(), Out, sums);
     }
   };
 };
