@@ -1,17 +1,21 @@
 // The launches that benchmarks/profile counts: `profile` lists the cases, `profile <case> <k>` runs one.
 //
-// To add one, write a function that launches the kernel for a given k, and its line in `cases`.
+// To add one, write a function that launches the kernel for a given k, and its line in `products` or
+// all_cases().
 #include <plexus/activations/relu.hpp>
 #include <plexus/core/buffer.hpp>
 #include <plexus/kernels/tensor_gemm.hpp>
 #include <plexus/layers/dense.hpp>
 #include <plexus/layers/fused_tensor.hpp>
+#include <plexus/linalg/convolve.hpp>
 #include <plexus/linalg/gemm.hpp>
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace px = plexus;
 
@@ -42,14 +46,14 @@ struct product {
 };
 
 template <px::layout L, class Tile>
-void tiled(const px::context& on, int k) {
+void tiled(px::context& on, int k) {
   const product<L, float> p(512, 512, k);
   px::kernels::launch_gemm<L, Tile>(on.stream(), p.a, p.b, px::store{p.c});
 }
 
 // A batch of eight: the pace is memory's, so that the sectors matter.
 template <px::layout L>
-void skinny(const px::context& on, int k) {
+void skinny(px::context& on, int k) {
   const product<L, float> p(8, 512, k);
   if constexpr (L == px::layout::nt) {
     px::kernels::skinny_by_rows(on.stream(), p.a, p.b, px::store{p.c});
@@ -59,17 +63,17 @@ void skinny(const px::context& on, int k) {
 }
 
 // A batch of one.
-void vector(const px::context& on, int k) {
+void vector(px::context& on, int k) {
   const product<px::layout::nt, float> p(1, 512, k);
   px::kernels::gemv(on.stream(), p.a, p.b, px::store{p.c});
 }
-void transposed_vector(const px::context& on, int k) {
+void transposed_vector(px::context& on, int k) {
   const product<px::layout::nn, float> p(1, 512, k);
   px::kernels::combine_rows(on.stream(), p.b, px::kernels::as_vector(p.a), px::store{p.c});
 }
 
 template <px::layout L, class T, class Tile>
-void tensor(const px::context& on, int k) {
+void tensor(px::context& on, int k) {
   const product<L, T> p(512, 512, k);
   px::kernels::launch_tensor_gemm<L, Tile>(on.stream(), p.a, p.b, px::store{p.c});
 }
@@ -79,7 +83,7 @@ void tensor(const px::context& on, int k) {
 enum class chain_pass { inference, forward, backward, gradients };
 
 template <int Width, chain_pass Pass>
-void chain(const px::context& on, int k) {
+void chain(px::context& on, int k) {
   using hidden = px::dense<Width, px::relu>;
   using in_fp16 = px::mixed<px::fp16>;
   using layers =
@@ -112,16 +116,42 @@ void chain(const px::context& on, int k) {
   }
 }
 
+// A convolution as layers call it: of a batch of Images for k = 1024, and of none for 512, so that the
+// difference is all that happens in it.
+enum class convolution_pass { forward, images, filters };
+
+template <px::convolution_shape Of, class Precision, convolution_pass Pass, int Images>
+void convolution(px::context& on, int k) {
+  using T = typename Precision::storage;
+  const int n = Images * (k - 512) / 512;
+  const auto matrix = [](int rows, int cols, auto& values) {
+    values = std::decay_t<decltype(values)>(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols));
+    return px::matrix(values.data(), rows, cols);
+  };
+  px::buffer<T> memory_x, memory_w, memory_delta;
+  px::buffer<float> memory_z, memory_dx, memory_dw;
+  const int in = Of.channels * Of.image.area(), out = Of.outputs * Of.output().area();
+  const px::matrix_view<const T> x = matrix(n, in, memory_x), w = matrix(Of.outputs, Of.depth(), memory_w),
+                                 delta = matrix(n, out, memory_delta);
+  if constexpr (Pass == convolution_pass::forward) {
+    px::convolve<Of, Precision>(on, x, w.data, w.ld, px::no_bias_term{}, px::store{matrix(n, out, memory_z)});
+  } else if constexpr (Pass == convolution_pass::images) {
+    px::convolve_back<Of, Precision>(on, delta, w.data, w.ld, px::store{matrix(n, in, memory_dx)});
+  } else {
+    px::filter_gradient<Of, Precision>(on, delta, x, matrix(Of.outputs, Of.depth(), memory_dw).data);
+  }
+}
+
 struct profiled {
-  const char* name;
+  std::string name;
   const char* arithmetic;  // fp32, or fp16 for tensor cores: whose peak bounds it
-  void (*run)(const px::context&, int k);
+  void (*run)(px::context&, int k);
 };
 
 using px::layout;
 using namespace px::kernels;
 
-constexpr profiled cases[] = {
+const std::vector<profiled> products = {
     {"gemm-wide-nt", "fp32", tiled<layout::nt, wide_gemm_tile>},
     {"gemm-wide-nn", "fp32", tiled<layout::nn, wide_gemm_tile>},
     {"gemm-wide-tn", "fp32", tiled<layout::tn, wide_gemm_tile>},
@@ -168,14 +198,43 @@ constexpr profiled cases[] = {
     {"chain-128-gradients", "fp16", chain<128, chain_pass::gradients>},
 };
 
+template <px::convolution_shape Of, int Images>
+void add_convolution(std::vector<profiled>& cases, const std::string& name) {
+  const auto add = [&]<class Precision>(const std::string& type, const char* arithmetic) {
+    const auto add_pass = [&]<convolution_pass Pass>(const char* pass) {
+      cases.push_back(
+          {"conv-" + name + "-" + type + "-" + pass, arithmetic, convolution<Of, Precision, Pass, Images>});
+    };
+    add_pass.template operator()<convolution_pass::forward>("forward");
+    add_pass.template operator()<convolution_pass::images>("images");
+    add_pass.template operator()<convolution_pass::filters>("filters");
+  };
+  add.template operator()<px::fp32>("fp32", "fp32");
+  add.template operator()<px::mixed<px::fp16>>("fp16", "fp16");
+}
+
+std::vector<profiled> all_cases() {
+  using px::convolution_shape;
+  std::vector<profiled> cases = products;
+  // Image, window, stride, dilation, padding before and after; channels, outputs, groups.
+  add_convolution<convolution_shape{{28, 5}, 1, 6}, 64>(cases, "lenet-1");
+  add_convolution<convolution_shape{{12, 5}, 6, 16}, 64>(cases, "lenet-2");
+  add_convolution<convolution_shape{{28, 3, 1, 1, 1, 1}, 64, 64}, 4>(cases, "same");
+  add_convolution<convolution_shape{{28, 3, 2, 1, 1, 1}, 32, 64}, 8>(cases, "stride-2");
+  add_convolution<convolution_shape{{28, 3, 1, 2, 2, 2}, 32, 32}, 4>(cases, "dilation-2");
+  add_convolution<convolution_shape{{14, 3, 1, 1, 1, 1}, 64, 64, 2}, 8>(cases, "groups-2");
+  add_convolution<convolution_shape{{14, 1}, 128, 64}, 16>(cases, "1x1");
+  return cases;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const profiled& one : cases) {
+  for (const profiled& one : all_cases()) {
     if (argc < 3) {
-      std::printf("%s %s\n", one.name, one.arithmetic);
-    } else if (std::string(argv[1]) == one.name) {
-      const px::context on;
+      std::printf("%s %s\n", one.name.c_str(), one.arithmetic);
+    } else if (argv[1] == one.name) {
+      px::context on;
       one.run(on, std::atoi(argv[2]));
       on.synchronize();
       return 0;

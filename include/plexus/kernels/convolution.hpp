@@ -109,9 +109,10 @@ struct delta_rows {
   PLEXUS_FN T value(int output, std::ptrdiff_t pixel) const { return data[output + pixel]; }
 };
 
-// One pixel of the image that a product's columns stand for, and where its sample begins in the other one.
+// One pixel of the image that a product's columns stand for: where it, or its sample, begins in the other
+// one.
 struct image_place {
-  std::ptrdiff_t sample;
+  std::ptrdiff_t begin;
   int y, x;
 };
 
@@ -129,31 +130,31 @@ struct pixel_grid {
   }
 };
 
-// A filter's tap: its channel, as the place where that begins in a sample, and its distance from the patch's
+// A filter's tap: how far it, or its channel, is from a place in memory, and its distance from the patch's
 // corner. Short, for a thread may hold eight of them.
 struct tap_place {
-  int channel;
+  int offset;
   short y, x;
 };
 
-// Walks over the taps (channel, r, s).
+// Walks over the taps (channel, r, s), which are `distance` apart.
 struct tap_grid {
   int count;
-  extent2d dilation;
+  extent2d distance;
   int channel_size;
   divisor by_area, by_width;
 
-  tap_grid(const convolution_shape& of, int channels, int size_of_channel)
-      : count(channels * of.window.area()),
-        dilation(of.dilation),
+  tap_grid(extent2d window, extent2d apart, int channels, int size_of_channel)
+      : count(channels * window.area()),
+        distance(apart),
         channel_size(size_of_channel),
-        by_area(of.window.area()),
-        by_width(of.window.width) {}
+        by_area(window.area()),
+        by_width(window.width) {}
 
   PLEXUS_FN tap_place at(int k) const {
     const int channel = by_area(k), tap = by_area.remainder(k, channel), r = by_width(tap);
-    return {channel * channel_size, static_cast<short>(r * dilation.height),
-            static_cast<short>(by_width.remainder(tap, r) * dilation.width)};
+    return {channel * channel_size, static_cast<short>(r * distance.height),
+            static_cast<short>(by_width.remainder(tap, r) * distance.width)};
   }
 };
 
@@ -162,54 +163,74 @@ PLEXUS_FN inline bool is_within(int i, int end) {
   return static_cast<unsigned>(i) < static_cast<unsigned>(end);
 }
 
-// x as the patches under the filter, zero beyond the image's edges; and which of the two indices is the
-// product's depth.
+// Images as patches, zero beyond the edges: tap k of pixel j is as far from that pixel's corner in every
+// patch.
 template <class T>
 struct patch_reader {
   using element = T;
   const T* data;
   int group_size;
-  extent2d image, stride, padding;
-  pixel_grid pixels;  // of the outputs
+  extent2d image, stride, first;  // pixel (0, 0) has its corner at `first`, and others by `stride` from there
+  pixel_grid pixels;
   tap_grid taps;
 
-  patch_reader(const matrix_view<const T>& x, const convolution_shape& of)
-      : data(x.data),
-        group_size(of.group_channels() * of.image.area()),
-        image(of.image),
-        stride(of.stride),
-        padding(of.padding),
-        pixels(x.rows, of.output(), x.ld),
-        taps(of, of.group_channels(), of.image.area()) {}
-
-  // The patch's corner.
   PLEXUS_FN image_place pixel(int j) const {
     image_place at = pixels.at(j);
-    at.y = at.y * stride.height - padding.height;
-    at.x = at.x * stride.width - padding.width;
+    at.y = at.y * stride.height + first.height;
+    at.x = at.x * stride.width + first.width;
+    at.begin += at.y * image.width + at.x;
     return at;
   }
-  PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
+  PLEXUS_FN tap_place tap(int k) const {
+    tap_place at = taps.at(k);
+    at.offset += at.y * image.width + at.x;
+    return at;
+  }
   PLEXUS_FN T read(const image_place& corner, const tap_place& tap) const {
-    const int y = corner.y + tap.y, x = corner.x + tap.x;
-    const bool is_there = is_within(y, image.height) && is_within(x, image.width);
-    return is_there ? data[corner.sample + tap.channel + y * image.width + x] : T(0.0f);
+    const bool is_there =
+        is_within(corner.y + tap.y, image.height) && is_within(corner.x + tap.x, image.width);
+    return is_there ? data[corner.begin + tap.offset] : T(0.0f);
   }
 };
 
-// δ as what each pixel of x receives: by tap (r, s) from the output whose patch has the pixel there, if the
-// stride leaves one.
+// x as the patches under the filter.
 template <class T>
-struct delta_reader {
+patch_reader<T> patches_of(const matrix_view<const T>& x, const convolution_shape& of) {
+  return {x.data,
+          of.group_channels() * of.image.area(),
+          of.image,
+          of.stride,
+          extent2d(-of.padding.height, -of.padding.width),
+          pixel_grid(x.rows, of.output(), x.ld),
+          tap_grid(of.window, of.dilation, of.group_channels(), of.image.area())};
+}
+
+// δ as what each pixel of x receives, by tap (r, s) from the output whose patch has the pixel there: with a
+// stride of 1 these are patches whose taps lie the other way.
+template <class T>
+patch_reader<T> received_deltas(const matrix_view<const T>& delta, const convolution_shape& of) {
+  return {delta.data,
+          of.group_outputs() * of.output().area(),
+          of.output(),
+          1,
+          of.padding,
+          pixel_grid(delta.rows, of.image, delta.ld),
+          tap_grid(of.window, extent2d(-of.dilation.height, -of.dilation.width), of.group_outputs(),
+                   of.output().area())};
+}
+
+// The same with any stride, which does not leave an output for every pixel and tap.
+template <class T>
+struct strided_delta_reader {
   using element = T;
   const T* data;
   int group_size;
   extent2d output, stride, padding;
   divisor by_stride_y, by_stride_x;
-  pixel_grid pixels;  // of the images
+  pixel_grid pixels;
   tap_grid taps;
 
-  delta_reader(const matrix_view<const T>& delta, const convolution_shape& of)
+  strided_delta_reader(const matrix_view<const T>& delta, const convolution_shape& of)
       : data(delta.data),
         group_size(of.group_outputs() * of.output().area()),
         output(of.output()),
@@ -218,7 +239,7 @@ struct delta_reader {
         by_stride_y(stride.height),
         by_stride_x(stride.width),
         pixels(delta.rows, of.image, delta.ld),
-        taps(of, of.group_outputs(), of.output().area()) {}
+        taps(of.window, of.dilation, of.group_outputs(), of.output().area()) {}
 
   PLEXUS_FN image_place pixel(int j) const {
     image_place at = pixels.at(j);
@@ -232,7 +253,7 @@ struct delta_reader {
     const int y = by_stride_y(down), x = by_stride_x(across);
     const bool is_whole = (y * stride.height == down) && (x * stride.width == across);
     const bool is_there = is_whole && is_within(y, output.height) && is_within(x, output.width);
-    return is_there ? data[pixel.sample + tap.channel + y * output.width + x] : T(0.0f);
+    return is_there ? data[pixel.begin + tap.offset + y * output.width + x] : T(0.0f);
   }
 };
 

@@ -26,7 +26,7 @@ struct flat_tensor_tile {
   static constexpr int block_m = 32, block_n = 128;
   static constexpr int warp_m = 32, warp_n = 32;
   static constexpr int stages = 3;
-  static constexpr int resident_blocks = 4;
+  static constexpr int resident_blocks = 3;
   static constexpr bool by_wmma = false;
 };
 

@@ -110,7 +110,7 @@ void convolve(context& context, matrix_view<const typename Precision::storage> x
   detail::require_countable_pixels(x.rows, Of.output());
   using T = typename Precision::storage;
   detail::launch_convolution<gemm_shape{Of.group_outputs(), any_extent, Of.depth()}, Precision>(
-      context, kernels::filter_rows<T>(w, ld, Of), kernels::taps_by_pixels(kernels::patch_reader<T>(x, Of)),
+      context, kernels::filter_rows<T>(w, ld, Of), kernels::taps_by_pixels(kernels::patches_of(x, Of)),
       Of.groups, kernels::image_epilogue<Epilogue, Bias>(epilogue, bias, Of.output().area()));
 }
 
@@ -126,10 +126,16 @@ void convolve_back(context& context, matrix_view<const typename Precision::stora
   detail::require_countable_pixels(delta.rows, Of.image);
   using T = typename Precision::storage;
   constexpr int depth = Of.group_outputs() * Of.window.area();
-  detail::launch_convolution<gemm_shape{Of.group_channels(), any_extent, depth}, Precision>(
-      context, kernels::filters_of_channels<T>(w, ld, Of),
-      kernels::taps_by_pixels(kernels::delta_reader<T>(delta, Of)), Of.groups,
-      kernels::image_epilogue<Epilogue, no_bias_term>(epilogue, {}, Of.image.area()));
+  const auto launch = [&](const auto& deltas) {
+    detail::launch_convolution<gemm_shape{Of.group_channels(), any_extent, depth}, Precision>(
+        context, kernels::filters_of_channels<T>(w, ld, Of), kernels::taps_by_pixels(deltas), Of.groups,
+        kernels::image_epilogue<Epilogue, no_bias_term>(epilogue, {}, Of.image.area()));
+  };
+  if constexpr (Of.stride == extent2d(1)) {
+    launch(kernels::received_deltas(delta, Of));
+  } else {
+    launch(kernels::strided_delta_reader<T>(delta, Of));
+  }
 }
 
 // dw (outputs, channels / groups · window), of the images x and delta; zero of no images.
@@ -148,7 +154,7 @@ void filter_gradient(context& context, matrix_view<const typename Precision::sto
   detail::require_countable_pixels(x.rows, Of.output());
   using T = typename Precision::storage;
   detail::launch_convolution<gemm_shape{Of.group_outputs(), Of.depth(), any_extent}, Precision>(
-      context, kernels::delta_rows<T>(delta, Of), kernels::pixels_by_taps(kernels::patch_reader<T>(x, Of)),
+      context, kernels::delta_rows<T>(delta, Of), kernels::pixels_by_taps(kernels::patches_of(x, Of)),
       Of.groups, store{matrix(dw, Of.outputs, Of.depth())});
 }
 
