@@ -77,6 +77,15 @@ TEST_CASE("Filters of convolutions", "[image_grid]") {
   CHECK(grey_at(picture, 0, 1) == 48);  // −5 of ±8
 }
 
+TEST_CASE("Filters that see three channels are in colour", "[image_grid]") {
+  px::network<px::image<3, 1, 2>, px::conv2d<1, px::extent2d{1, 2}>> net;
+  set_weights(net, 0, {8, -8, 0, 4, -4, 8});
+  const px::picture picture = px::inspect::filters(net.layer<0>(), {.scale = 1, .gap = 0});
+  CHECK(picture.width == 2);
+  CHECK(picture.height == 1);
+  CHECK(picture.pixels == std::vector<std::uint8_t>{255, 128, 64, 0, 191, 255});
+}
+
 TEST_CASE("Filters of a dense layer over images", "[image_grid]") {
   px::network<px::image<1, 2, 3>, px::dense<4>> net{px::seed{2}};
   const auto found = px::inspect::filter_weights(net.layer<0>());

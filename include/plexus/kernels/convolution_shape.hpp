@@ -19,8 +19,12 @@ struct window_shape {
   }
   constexpr bool fits() const { return output().height > 0 && output().width > 0; }
   // Whether no window reaches over an edge, and whether besides no two of them overlap or leave gaps.
-  PLEXUS_FN constexpr bool stays_inside() const { return padding == extent2d(0) && padding_after == extent2d(0); }
-  PLEXUS_FN constexpr bool is_tiling() const { return stays_inside() && stride == window && dilation == extent2d(1); }
+  PLEXUS_FN constexpr bool stays_inside() const {
+    return padding == extent2d(0) && padding_after == extent2d(0);
+  }
+  PLEXUS_FN constexpr bool is_tiling() const {
+    return stays_inside() && stride == window && dilation == extent2d(1);
+  }
 
  private:
   PLEXUS_FN static constexpr int positions(int extent, int taps, int step, int distance) {
