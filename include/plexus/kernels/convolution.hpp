@@ -250,9 +250,10 @@ struct strided_delta_reader {
   PLEXUS_FN tap_place tap(int k) const { return taps.at(k); }
   PLEXUS_FN T read(const image_place& pixel, const tap_place& tap) const {
     const int down = pixel.y - tap.y, across = pixel.x - tap.x;
+    if (down < 0 || across < 0) return T(0.0f);  // which the divisors do not divide
     const int y = by_stride_y(down), x = by_stride_x(across);
     const bool is_whole = (y * stride.height == down) && (x * stride.width == across);
-    const bool is_there = is_whole && is_within(y, output.height) && is_within(x, output.width);
+    const bool is_there = is_whole && y < output.height && x < output.width;
     return is_there ? data[pixel.begin + tap.offset + y * output.width + x] : T(0.0f);
   }
 };
