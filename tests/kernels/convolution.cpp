@@ -223,6 +223,9 @@ constexpr convolution_shape five_bands{{{40, 37}, 3, 1, 1, 1, 1}, 48, 4, 2};
 constexpr convolution_shape two_bands{{{41, 23}, {3, 5}, {2, 1}, {1, 2}, {1, 3}, {2, 4}}, 30, 6, 3};
 constexpr convolution_shape own_columns{{{30, 30}, 1}, 300, 5, 1};
 
+// On tensor cores the largest tile, and the images' gradient by the next smaller one.
+constexpr convolution_shape wide{{{9, 7}, 2, 1, 1, 1, 0}, 40, 130, 1};
+
 template <class Precision>
 void require_convolve_in_pieces() {
   generator random(8);
@@ -238,6 +241,12 @@ TEST_CASE("convolution as layers ask for it is its definition", "[convolution][s
   require_convolve_in_pieces<plexus::fp32>();
   require_convolve_in_pieces<plexus::mixed<plexus::fp16>>();
   require_convolve_in_pieces<plexus::mixed<plexus::bf16>>();
+}
+
+TEST_CASE("convolution in 16 bits as layers ask for it is its definition", "[convolution]") {
+  generator random(12);
+  require_convolve<many_images, plexus::mixed<plexus::fp16>>(random, 3);
+  require_convolve<wide, plexus::mixed<plexus::bf16>>(random, 1);
 }
 
 TEST_CASE("no images have filters' gradients of zero", "[convolution]") {
