@@ -133,16 +133,15 @@ void require_products(const plexus::context& on, generator& random, const convol
   }
   {
     INFO("gradient of the images");
-    device_matrix dx(p.samples, p.inputs(), random_placement(random));
-    const auto launch = [&](const auto& deltas) {
+    const auto require_dx = [&](const auto& deltas) {
+      device_matrix dx(p.samples, p.inputs(), random_placement(random));
       Kernels::launch(on.stream(), kernels::filters_of_channels<T>(w.data, w.ld, of),
                       kernels::taps_by_pixels(deltas), of.groups,
                       kernels::image_epilogue<plexus::store, plexus::no_bias_term>({dx.view()}, {}, in));
+      require_matrix(on, dx, tolerance(of.group_outputs() * of.window.area()), p.dx);
     };
-    launch(kernels::strided_delta_reader<T>(delta, of));
-    require_matrix(on, dx, tolerance(of.group_outputs() * of.window.area()), p.dx);
-    if (of.stride == extent2d(1)) launch(kernels::received_deltas(delta, of));
-    require_matrix(on, dx, tolerance(of.group_outputs() * of.window.area()), p.dx);
+    require_dx(kernels::strided_delta_reader<T>(delta, of));
+    if (of.stride == extent2d(1)) require_dx(kernels::received_deltas(delta, of));
   }
   {
     INFO("gradient of the filters");

@@ -137,6 +137,20 @@ TEST_CASE("max pooling of a high image gives every row its own maxima", "[convol
     for (int x = 0; x < 8; ++x)
       CHECK(a[static_cast<std::size_t>(y * 8 + x)] == growing((2 * y + 1) * 16 + 2 * x + 1));
   }
+
+  // Its gradient goes to the last pixel of each window: what training keeps is of the right row, too.
+  const auto x_there = px::to_device(net.stream(), image);
+  const auto dz_there =
+      px::to_device(net.stream(), std::vector<float>(image.begin() + 1, image.begin() + 321));
+  const px::buffer<float> dx_there(image.size());
+  net.input_gradient(px::matrix<const float>(x_there.data(), 1, 80 * 16),
+                     px::matrix<const float>(dz_there.data(), 1, 320),
+                     px::matrix(dx_there.data(), 1, 80 * 16));
+  const auto dx = px::to_host(net.stream(), dx_there.view());
+  for (int i = 0; i < 80 * 16; ++i) {
+    const bool is_last = i / 16 % 2 == 1 && i % 2 == 1;
+    CHECK(dx[static_cast<std::size_t>(i)] == (is_last ? growing(i / 32 * 8 + i % 16 / 2 + 1) : 0.0f));
+  }
 }
 
 // A maximum numbers its taps by a byte; the mean has no such limit.

@@ -185,7 +185,7 @@ struct mean_share {
     const T* delta;
 
     PLEXUS_FN float operator()(int, int window) const {
-      return static_cast<float>(delta[window]) * (1 / static_cast<float>(Taps));
+      return static_cast<float>(delta[window]) / static_cast<float>(Taps);
     }
     template <class Visit>
     PLEXUS_FN void each(int window, const Visit& visit) const {
@@ -207,7 +207,9 @@ struct pool_backward {
     const Epilogue finish = dx;  // the loop's own, so that what it stores does not change it
     const int sample = row / Channels, first = row % Channels * Of.image.area();
     const auto store = [=](int pixel, float sum) { finish(sample, first + pixel, sum); };
-    if constexpr (Group::size() == 1 && Of.is_tiling()) {
+    // What a row of windows covers lies on the stack.
+    constexpr bool is_small = Of.window.height * Of.image.width <= 1 << 14;
+    if constexpr (Group::size() == 1 && Of.is_tiling() && is_small) {
       by_windows(of_window, store);
     } else {
       for_each_pixel<Of.image>(group, [&](int y, int x, int pixel) {

@@ -45,8 +45,8 @@ inline constexpr gemm_tile_row tensor_gemm_tiles[] = {
 // are.
 inline constexpr gemm_tile_row tensor_convolution_tiles[] = {
     {gemm_tile::large, "128 x 128", 128, 128, 4, 2, 8.0f, 3.0f},
-    {gemm_tile::medium, "64 x 128", 64, 128, 4, 3, 5.0f, 2.0f},
-    {gemm_tile::flat, "32 x 128", 32, 128, 4, 3, 2.5f, 1.2f},
+    {gemm_tile::medium, "64 x 128", 64, 128, 4, 2, 5.0f, 2.0f},
+    {gemm_tile::flat, "32 x 128", 32, 128, 4, 2, 2.5f, 1.2f},
 };
 
 enum class gemm_way {

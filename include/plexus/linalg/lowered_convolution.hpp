@@ -52,7 +52,7 @@ struct lowering {
       Of.window == extent2d(1) && Of.stride == extent2d(1) && Of.padding == extent2d(0) && output == Of.image;
 
   // Of a piece. With fewer than 128 columns a product is slow, and better are 256; with more than 2¹⁶
-  // elements they leave the cache.
+  // elements they leave the cache. Bands are equally high, so that they may have half as many as fit.
   static constexpr int fitting_columns = (1 << 16) / depth;
   static constexpr int images =
       is_identity ? 1 : std::clamp(std::min(divide_up(256, pixels), fitting_columns / pixels), 1, 16);
