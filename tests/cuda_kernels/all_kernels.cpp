@@ -114,6 +114,8 @@ int main() {
   train(px::network<px::mixed<px::fp16>, px::image<16, 16, 16>, px::conv2d<300, 3, px::relu>, px::max_pool<2>,
                     px::local_response_norm<5>, px::conv2d<6, 3>>{},
         px::quadratic{}, px::sgd{});
+  px::network<px::image<3, 40, 40>, px::average_pool<17, px::stride<1>>> large_means;
+  large_means.input_gradient({}, {}, {});
   px::network<px::tf32, px::image<16, 8, 8>, px::conv2d<300, 3, px::relu>> in_tf32;
   in_tf32.backward({}, {}, px::quadratic{}, {});
   // Images that excite a unit.

@@ -14,9 +14,7 @@ namespace plexus::inline PLEXUS_ABI::kernels {
 template <window_shape Of, class Visit>
 PLEXUS_FN void for_each_tap(int y, int x, const Visit& visit) {
   constexpr bool stays_inside = Of.stays_inside();
-  PLEXUS_UNROLL
   for (int r = 0; r < Of.window.height; ++r) {
-    PLEXUS_UNROLL
     for (int s = 0; s < Of.window.width; ++s) {
       const int down = y * Of.stride.height - Of.padding.height + r;
       const int across = x * Of.stride.width - Of.padding.width + s;
@@ -33,9 +31,7 @@ PLEXUS_FN void for_each_window(int y, int x, const Visit& visit) {
   constexpr extent2d output = Of.output(), window = Of.window, stride = Of.stride;
   constexpr extent2d reaching{divide_up(window.height, stride.height), divide_up(window.width, stride.width)};
   const int down = y + Of.padding.height, across = x + Of.padding.width;
-  PLEXUS_UNROLL
   for (int i = 1 - reaching.height; i <= 0; ++i) {
-    PLEXUS_UNROLL
     for (int j = 1 - reaching.width; j <= 0; ++j) {
       const int row = down / stride.height + i, col = across / stride.width + j;
       const int r = down - row * stride.height, s = across - col * stride.width;
