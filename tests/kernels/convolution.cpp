@@ -193,7 +193,7 @@ constexpr auto require_on_cuda_cores =
 template <class T>
 constexpr auto require_on_tensor_cores =
     require_random_problems<T, on_tensor_cores<kernels::flat_tensor_tile>,
-                            on_tensor_cores<kernels::half_tensor_tile>,
+                            on_tensor_cores<kernels::medium_tensor_tile>,
                             on_tensor_cores<kernels::large_tensor_tile>,
                             on_tensor_cores<kernels::wmma_tile<kernels::flat_tensor_tile>>>;
 
@@ -277,7 +277,7 @@ TEST_CASE("convolution on the large tiles is its definition", "[convolution][slo
   require_products<on_cuda_cores<kernels::large_gemm_tile>, float>(on, random, of, 3);
   require_products<on_cuda_cores<kernels::wide_gemm_tile>, float>(on, random, of, 3);
   require_products<on_tensor_cores<kernels::large_tensor_tile>, __half>(on, random, of, 3);
-  require_products<on_tensor_cores<kernels::half_tensor_tile>, __nv_bfloat16>(on, random, of, 3);
+  require_products<on_tensor_cores<kernels::medium_tensor_tile>, __nv_bfloat16>(on, random, of, 3);
   require_products<on_tensor_cores<kernels::wmma_tile<kernels::large_tensor_tile>>, float>(on, random, of, 3);
 }
 

@@ -15,20 +15,8 @@ namespace plexus::inline PLEXUS_ABI::kernels {
 
 // Of fewer filters than large_tensor_tile. All tiles are as wide: what a block gathers of the images serves
 // all its filters.
-struct half_tensor_tile {
-  static constexpr int block_m = 64, block_n = 128;
-  static constexpr int warp_m = 32, warp_n = 64;
-  static constexpr int stages = 3;
-  static constexpr int resident_blocks = 3;
-  static constexpr bool by_wmma = false;
-};
-struct flat_tensor_tile {
-  static constexpr int block_m = 32, block_n = 128;
-  static constexpr int warp_m = 32, warp_n = 32;
-  static constexpr int stages = 3;
-  static constexpr int resident_blocks = 3;
-  static constexpr bool by_wmma = false;
-};
+struct medium_tensor_tile : tensor_tile<64, 128, 32, 64, 3> {};
+struct flat_tensor_tile : tensor_tile<32, 128, 32, 32, 3> {};
 
 // An operand as the matrix that shared memory has of it: pixels are rows, and of filters channels are.
 template <class Operand>

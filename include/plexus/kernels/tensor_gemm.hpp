@@ -35,22 +35,18 @@ struct tensor_element<float> {
   static constexpr int k = 8;
 };
 
-// A tile says what of C a block and a warp compute, and how many pieces of k are on their way or being
-// multiplied.
-struct large_tensor_tile {
-  static constexpr int block_m = 128, block_n = 128;
-  static constexpr int warp_m = 64, warp_n = 64;
+// A tile says what of C a block and a warp compute, how many blocks a multiprocessor's registers must hold,
+// and how many pieces of k are on their way or being multiplied.
+template <int BlockM, int BlockN, int WarpM, int WarpN, int ResidentBlocks>
+struct tensor_tile {
+  static constexpr int block_m = BlockM, block_n = BlockN;
+  static constexpr int warp_m = WarpM, warp_n = WarpN;
+  static constexpr int resident_blocks = ResidentBlocks;
   static constexpr int stages = 3;
-  static constexpr int resident_blocks = 2;  // blocks that a multiprocessor's registers must hold
-  static constexpr bool by_wmma = false;     // on all architectures, as those before sm_80 do
+  static constexpr bool by_wmma = false;  // on all architectures, as those before sm_80 do
 };
-struct small_tensor_tile {
-  static constexpr int block_m = 64, block_n = 64;
-  static constexpr int warp_m = 32, warp_n = 32;
-  static constexpr int stages = 3;
-  static constexpr int resident_blocks = 4;
-  static constexpr bool by_wmma = false;
-};
+struct large_tensor_tile : tensor_tile<128, 128, 64, 64, 2> {};
+struct small_tensor_tile : tensor_tile<64, 64, 32, 32, 4> {};
 template <class Tile>
 struct wmma_tile : Tile {
   static constexpr bool by_wmma = true;

@@ -32,7 +32,7 @@ void with_tensor_convolution_tile(gemm_tile tile, const Launch& launch) {
     if (tile == gemm_tile::large) return launch.template operator()<kernels::large_tensor_tile>();
   }
   if constexpr (is_worthwhile(tensor_convolution_tiles, gemm_tile::medium, at_most(Known))) {
-    if (tile == gemm_tile::medium) return launch.template operator()<kernels::half_tensor_tile>();
+    if (tile == gemm_tile::medium) return launch.template operator()<kernels::medium_tensor_tile>();
   }
   launch.template operator()<kernels::flat_tensor_tile>();
 }
