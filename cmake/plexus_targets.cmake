@@ -5,7 +5,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/plexus_device.cmake")
 list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")
 
 option(PLEXUS_VENDOR_BLAS "Link the vendor's BLAS: cuBLAS, or on the CPU the CBLAS that is installed" ON)
-option(PLEXUS_ONEDNN "Beside a CBLAS link oneDNN where it is installed, for BF16 products on the CPU" ON)
+option(PLEXUS_ONEDNN "Beside a CBLAS link oneDNN where it is installed, for products on the CPU" ON)
 
 function(plexus_add_interface name)
   add_library(${name} INTERFACE IMPORTED GLOBAL)

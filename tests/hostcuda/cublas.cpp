@@ -1,6 +1,7 @@
 // cuBLAS over CBLAS against sums in double, written out from the definition.
 #include <hostcuda/cublas.hpp>
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -199,6 +200,20 @@ TEMPLATE_TEST_CASE("gemmEx rounds 16-bit inputs never and the result once", "[cu
   REQUIRE(call(narrow, type) == CUBLAS_STATUS_SUCCESS);
   require_product(a, a_op, b, b_op, k, alpha, beta, narrow_before, narrow);
 }
+
+#if defined(HOSTCUDA_ONEDNN)
+TEST_CASE("oneDNN computes products in float, and declines those without depth", "[cublas]") {
+  const float a[] = {1, 2, 3, 4, 5, 6}, b[] = {1, -1, 2, 3, 5, -2};  // (3, 2) and (2, 3), columns first
+  std::array<float, 4> c{NAN, NAN, NAN, NAN};
+  const auto multiply = [&](int k) {
+    return detail::blas::onednn::sgemm(true, true, 2, 2, k, 2, a, 3, b, 2, 0, c.data(), 2);
+  };
+  REQUIRE(multiply(3));
+  REQUIRE(c == std::array<float, 4>{2 * (1 * 1 + 2 * 2 + 3 * 5), 2 * (4 * 1 + 5 * 2 + 6 * 5),
+                                    2 * (1 * -1 + 2 * 3 + 3 * -2), 2 * (4 * -1 + 5 * 3 + 6 * -2)});
+  REQUIRE_FALSE(multiply(0));
+}
+#endif
 
 #if defined(HOSTCUDA_ONEDNN) && !defined(__clang__)
 TEST_CASE("oneDNN multiplies bfloat16 where the CPU does", "[cublas]") {

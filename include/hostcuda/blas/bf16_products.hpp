@@ -1,15 +1,10 @@
 // Products of bfloat16 matrices by oneDNN, on CPUs that multiply bfloat16: about twice as quick as to convert
 // them and multiply in float. C = op(A)·op(B), or that added to C, which is in float.
-//
-// oneDNN is told to use one thread, as the BLAS is: the pool shares out tiles of C. Its C interface is used
-// because its C++ header takes most of a second to compile.
 #pragma once
 
+#include <hostcuda/blas/onednn.hpp>
 #include <hostcuda/blas/products.hpp>
 #include <hostcuda/cuda_bf16.hpp>
-
-#include <dlfcn.h>
-#include <dnnl.h>
 
 #include <atomic>
 #include <compare>
@@ -158,32 +153,6 @@ class compiled_product {
   memory a_, b_, c_;
 };
 
-// While it lives, OpenMP, which oneDNN asks for threads, gives the present thread none but itself.
-class one_thread_scope {
- public:
-  one_thread_scope() : before_(calls().most != nullptr ? calls().most() : 0) { set(1); }
-  one_thread_scope(const one_thread_scope&) = delete;
-  one_thread_scope& operator=(const one_thread_scope&) = delete;
-  ~one_thread_scope() { set(before_); }
-
- private:
-  // Null where oneDNN is built upon something else.
-  struct openmp {
-    void (*set)(int);
-    int (*most)();
-  };
-  static const openmp& calls() {
-    static const openmp found{reinterpret_cast<void (*)(int)>(::dlsym(RTLD_DEFAULT, "omp_set_num_threads")),
-                              reinterpret_cast<int (*)()>(::dlsym(RTLD_DEFAULT, "omp_get_max_threads"))};
-    return found;
-  }
-  static void set(int threads) {
-    if (calls().set != nullptr && threads > 0) calls().set(threads);
-  }
-
-  int before_;
-};
-
 // On the present thread, which keeps the code that it has made; a program that goes on to ever other sizes
 // begins anew.
 inline void multiply_alone(const product& p) {
@@ -198,8 +167,6 @@ inline void multiply_alone(const product& p) {
 
 // Whether the CPU multiplies bfloat16, and the product is one that oneDNN has, large enough for it.
 inline bool suits(const product& p) {
-  constexpr bool keeps_to_one_thread =
-      DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP || DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ;
   static const bool has_bf16 =
       keeps_to_one_thread &&
       (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;

@@ -1,4 +1,5 @@
-// The products behind cublas.hpp, on a CBLAS: column-major, C = alpha·op(A)·op(B) + beta·C.
+// The products behind cublas.hpp, on a CBLAS and, with HOSTCUDA_ONEDNN, on oneDNN before it: column-major,
+// C = alpha·op(A)·op(B) + beta·C.
 //
 // The BLAS itself is told to use one thread: its own pool spins while it waits, and takes the cores that
 // others need. A large product is cut into tiles of C, which the pool shares out. The cut depends on the
@@ -9,6 +10,10 @@
 #include <hostcuda/engine/pool.hpp>
 #include <hostcuda/engine/sanitizers.hpp>
 #include <hostcuda/runtime/error.hpp>
+
+#if defined(HOSTCUDA_ONEDNN)
+#include <hostcuda/blas/onednn.hpp>
+#endif
 
 #include <cblas.h>
 
@@ -32,6 +37,9 @@ inline void use_one_thread() {
 
 // Whether the BLAS multiplies small matrices without packing them first, as OpenBLAS does with AVX-512.
 inline bool has_unpacked_products() {
+#if defined(HOSTCUDA_ONEDNN)
+  if (onednn::keeps_to_one_thread) return false;
+#endif
   static const bool found = [] {
     const std::string_view core = &openblas_get_corename != nullptr ? openblas_get_corename() : "";
     return core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
@@ -85,6 +93,11 @@ inline void multiply_plainly(const product& p) {
 }
 
 inline void multiply_by_blas(const product& p) {
+#if defined(HOSTCUDA_ONEDNN)
+  if (onednn::sgemm(p.a.transposed, p.b.transposed, p.m, p.n, p.k, p.alpha, p.a.data, p.a.ld, p.b.data,
+                    p.b.ld, p.beta, p.c, p.ldc))
+    return;
+#endif
   cblas_sgemm(CblasColMajor, p.a.transpose(), p.b.transpose(), p.m, p.n, p.k, p.alpha, p.a.data, p.a.ld,
               p.b.data, p.b.ld, p.beta, p.c, p.ldc);
 }
@@ -231,6 +244,12 @@ inline void multiply_plainly(const vector_product& p) {
 }
 
 inline void multiply_by_blas(const vector_product& p) {
+#if defined(HOSTCUDA_ONEDNN)
+  if (p.x.step == 1 && p.y.step == 1 &&
+      onednn::sgemm(p.a.transposed, false, p.outputs(), 1, p.inputs(), p.alpha, p.a.data, p.a.ld, p.x.data,
+                    p.inputs(), p.beta, p.y.data, p.outputs()))
+    return;
+#endif
   cblas_sgemv(CblasColMajor, p.a.transpose(), p.m, p.n, p.alpha, p.a.data, p.a.ld, p.x.data, p.x.step, p.beta,
               p.y.data, p.y.step);
 }
