@@ -15,7 +15,7 @@
 #include <plexus/losses/loss_scaling.hpp>
 #include <plexus/network_copies.hpp>
 #include <plexus/network_function.hpp>
-#include <plexus/optimizers/update.hpp>
+#include <plexus/optimizers/optimizer_memory.hpp>
 
 #include <span>
 #include <string>
@@ -199,12 +199,14 @@ class basic_network {
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
     optimizer.validate();
-    if (optimizer.has_state()) {
-      reserve_optimizer_state();
-      update_all(
-          update_with_state<Optimizer>{optimizer, parameters_.data(), gradients_.data(), state_.data()});
+    if (optimizer_memory_.prepare(stream(), optimizer)) ++memory_version_;
+    if constexpr (varying_optimizer<Optimizer>) {
+      update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), parameters_.data(),
+                                                            gradients_.data(), optimizer_memory_.state(),
+                                                            layout::size});
     } else {
-      update_all(update_without_state<Optimizer>{optimizer, parameters_.data(), gradients_.data()});
+      update_all(update_parameters<Optimizer>{optimizer, parameters_.data(), gradients_.data(),
+                                              optimizer_memory_.state(), layout::size});
     }
     if constexpr (scales_loss) for_each(stream(), 1, adjust_loss_scale{scaler_.data()});
     ++counters_.step;
@@ -379,13 +381,21 @@ class basic_network {
     ++memory_version_;
   }
 
-  // Makes room for the optimiser's state, zero, where there is none yet.
-  void reserve_optimizer_state() {
-    if (state_.size() != 0) return;
-    state_ = buffer<float>(layout::size);
-    fill_zero(stream(), state_.view());
+  // Makes room for `values` of each parameter, zero, to be filled with the state of an optimiser that has
+  // made so many updates. The next update takes it over.
+  void restore_optimizer(int values, std::uint64_t updates) {
+    optimizer_memory_.restore(stream(), values, updates);
     ++memory_version_;
   }
+
+  // The next update is an optimiser's first.
+  void forget_optimizer() {
+    optimizer_memory_.forget(stream());
+    ++memory_version_;
+  }
+
+  // How many updates an optimiser has made whose steps depend on that number. Waits for the device.
+  std::uint64_t optimizer_updates() const { return optimizer_memory_.updates(stream()); }
 
   // Changes whenever memory that a recorded graph refers to has moved, or its kernels were chosen anew.
   std::uint64_t memory_version() const { return memory_version_; }
@@ -394,12 +404,21 @@ class basic_network {
   // products in 16 bits go on with copies of what they were.
   std::vector<named_parameter> parameters() {
     weights_changed_ = true;
-    return named(parameters_);
+    return named(parameters_.data());
   }
-  std::vector<named_parameter> gradients() { return named(gradients_); }
-  // The optimiser's state (the velocities of sgd) under the parameters' names; empty where there is none.
+  std::vector<named_parameter> gradients() { return named(gradients_.data()); }
+  // What the optimiser keeps of each parameter: its first value (the velocity of sgd) under the parameter's
+  // name, the others (the second moment of adam) under that name with ".1", ".2", … Empty where there is
+  // none.
   std::vector<named_parameter> optimizer_state() {
-    return state_.size() == 0 ? std::vector<named_parameter>{} : named(state_);
+    std::vector<named_parameter> all;
+    for (int value = 0; value < optimizer_memory_.values(); ++value) {
+      for (named_parameter& tensor : named(optimizer_memory_.state(value))) {
+        if (value > 0) tensor.name += "." + std::to_string(value);
+        all.push_back(std::move(tensor));
+      }
+    }
+    return all;
   }
 
   // ---- The network as a function of one sample
@@ -431,7 +450,7 @@ class basic_network {
     if constexpr (low_precision) {
       if (!std::exchange(weights_changed_, false)) return;
       for_each_row(stream(), copies::rows,
-                   update_copies<copies, no_update, storage>{{parameters_.data()}, copies_.data(), nullptr});
+                   update_rows<copies, no_update, storage>{{parameters_.data()}, copies_.data(), nullptr});
     }
   }
 
@@ -491,7 +510,8 @@ class basic_network {
     weights_changed_ = true;
     counters_ = {};
     reset_totals();
-    if (state_.size() != 0) fill_zero(stream(), state_.view());
+    optimizer_memory_.forget(stream());
+    ++memory_version_;
     if constexpr (scales_loss) set_loss_scaling(read_scaler().rules);
   }
 
@@ -510,7 +530,7 @@ class basic_network {
     }
   }
 
-  std::vector<named_parameter> named(const buffer<float>& arena) const {
+  std::vector<named_parameter> named(float* arena) const {
     std::vector<named_parameter> result;
     for (const detail::tensor_record& tensor : layout::tensors) {
       std::vector<std::size_t> extents;
@@ -519,7 +539,7 @@ class basic_network {
       }
       result.push_back({std::to_string(tensor.module_number) + "." + tensor.spec.name,
                         std::move(extents),
-                        {arena.data() + tensor.offset, tensor.spec.size()}});
+                        {arena + tensor.offset, tensor.spec.size()}});
     }
     return result;
   }
@@ -770,17 +790,33 @@ class basic_network {
 
   // ---- The parameters and their copies, the loss scale
 
+  using runs = arena_runs<layout::size>;
+
+  // In device memory, where the loss is scaled: not 0 where this step is to change nothing.
+  const int* skip() const {
+    if constexpr (scales_loss) return &scaler_.data()->overflow;
+    return nullptr;
+  }
+
   // update(i) for every parameter, in one launch that writes the weights' copies as well.
   template <class Update>
   void update_all(const Update& update) {
-    if constexpr (low_precision) {
-      const int* skip = nullptr;
-      if constexpr (scales_loss) skip = &scaler_.data()->overflow;
-      for_each_row(stream(), copies::rows,
-                   update_copies<copies, Update, storage>{update, copies_.data(), skip});
-    } else {
-      for_each(stream(), layout::size, update);
+    using rows = std::conditional_t<low_precision, copies, runs>;
+    for_each_row(stream(), rows::rows, update_rows<rows, Update, storage>{update, copies_.data(), skip()});
+  }
+
+  // What the optimiser applies in this update.
+  template <class Optimizer>
+  const step_type<Optimizer>* begin_step(const Optimizer& optimizer) {
+    update_moment* const moment = optimizer_memory_.moment();
+    if constexpr (needs_gradient_norm<Optimizer>) {
+      double* const parts = optimizer_memory_.template norm_parts<runs>();
+      for_each_row(stream(), runs::rows, gradient_squares<runs>{gradients_.data(), parts});
+      for_each_long_row(stream(), 1, gradient_length{parts, runs::rows, &moment->gradient_norm});
     }
+    auto* const step = optimizer_memory_.template step<step_type<Optimizer>>();
+    for_each(stream(), 1, begin_update<Optimizer>{optimizer, moment, step, skip()});
+    return step;
   }
 
   loss_scaler read_scaler() const {
@@ -820,7 +856,8 @@ class basic_network {
 
   context context_;
   fusion_policy fusion_;
-  buffer<float> parameters_, gradients_, state_;
+  buffer<float> parameters_, gradients_;
+  detail::optimizer_memory<layout::size> optimizer_memory_;
   buffer<double> totals_;  // Σ loss, Σ correct
   buffer<storage> inputs_, activations_, training_memory_;
   buffer<unsigned char> kept_;

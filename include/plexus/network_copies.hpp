@@ -5,16 +5,9 @@
 
 #include <plexus/core/precision.hpp>
 #include <plexus/layers/chain.hpp>
+#include <plexus/optimizers/update.hpp>
 
 namespace plexus::inline PLEXUS_ABI::detail {
-
-// A run of neighbouring parameters: a row of a weight matrix, or all of another tensor.
-struct parameter_row {
-  std::size_t begin;  // in the arena
-  int cols;
-  bool is_copied;
-  std::size_t copy;  // where its copy begins
-};
 
 // Where the copies lie: in the order of the arena, every matrix with rows of its own leading dimension.
 template <class Layers, class T>
@@ -86,30 +79,10 @@ class copies_layout {
 
 namespace plexus::inline PLEXUS_ABI {
 
-// update(i) for every parameter, unless the step is to be skipped, and the weights' copies from what it
-// returns: the new value, which read again through another pointer would keep a CPU's compiler from
-// vectorising.
-template <class Layout, class Update, class T>
-struct update_copies {
-  Update update;
-  T* copies;
-  const int* skip;  // or null
-
-  template <class Group>
-  PLEXUS_FN void operator()(Group group, int row) const {
-    if (skip != nullptr && *skip != 0) return;
-    const detail::parameter_row at = Layout::row(row);
-    for (int j = group.rank(); j < at.cols; j += group.size()) {
-      const std::size_t i = at.begin + static_cast<std::size_t>(j);
-      const float updated = update(i);
-      if (at.is_copied) copies[at.copy + static_cast<std::size_t>(j)] = static_cast<T>(updated);
-    }
-  }
-};
-
 // For copies of parameters that somebody else has changed.
 struct no_update {
   const float* w;
+  PLEXUS_FN no_update here() const { return *this; }
   PLEXUS_FN float operator()(std::size_t i) const { return w[i]; }
 };
 

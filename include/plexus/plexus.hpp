@@ -15,6 +15,12 @@
 #include <plexus/losses/quadratic.hpp>
 #include <plexus/losses/softmax_cross_entropy.hpp>
 #include <plexus/network.hpp>
+#include <plexus/optimizers/adagrad.hpp>
+#include <plexus/optimizers/adam.hpp>
+#include <plexus/optimizers/clip.hpp>
+#include <plexus/optimizers/lion.hpp>
+#include <plexus/optimizers/rmsprop.hpp>
+#include <plexus/optimizers/schedules.hpp>
 #include <plexus/optimizers/sgd.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/fit.hpp>

@@ -10,7 +10,8 @@ numbers are multiples of 2^-12, so float32 holds them exactly and both sides beg
 that convolves, pools or normalises are stored the outputs and all gradients of the quadratic cost (float32). Of a network are
 stored the outputs and the loss before training, every gradient of the first step (float32), the losses of ten
 steps (float64), and the parameters after them: all of a small network's; of a large one's tensors every 61st entry, and
-the sums of each row and of each column with alternating signs (float64), in which no single wrong entry can hide."""
+the sums of each row and of each column with alternating signs (float64), in which no single wrong entry can hide. Of an
+optimiser are stored the parameters after some updates (float64)."""
 import copy
 import json
 import pathlib
@@ -329,6 +330,65 @@ def activations():
     return tensors
 
 
+UPDATES = 100
+OPTIMIZERS = {
+    "sgd": lambda w: torch.optim.SGD(w, lr=0.05, momentum=0.9, weight_decay=0.02, nesterov=True),
+    "adam": lambda w: torch.optim.Adam(w, lr=0.02),
+    "adam_decay": lambda w: torch.optim.Adam(w, lr=0.02, betas=(0.8, 0.99), eps=1e-3, weight_decay=0.1),
+    "adamw": lambda w: torch.optim.AdamW(w, lr=0.02, betas=(0.85, 0.98), eps=1e-5, weight_decay=0.1),
+    "rmsprop": lambda w: torch.optim.RMSprop(w, lr=0.02, weight_decay=0.1),
+    "rmsprop_momentum": lambda w: torch.optim.RMSprop(w, lr=0.002, alpha=0.9, eps=1e-3, momentum=0.8),
+    "adagrad": lambda w: torch.optim.Adagrad(w, lr=0.1),
+    "adagrad_decay": lambda w: torch.optim.Adagrad(w, lr=0.1, lr_decay=0.05, eps=1e-2, weight_decay=0.1),
+    "clip_norm": lambda w: torch.optim.Adam(w, lr=0.02),
+    "clip_value": lambda w: torch.optim.SGD(w, lr=0.05, momentum=0.9),
+    "cosine": lambda w: torch.optim.AdamW(w, lr=0.02),
+}
+CLIP = {"clip_norm": lambda w: nn.utils.clip_grad_norm_(w, 1.0), "clip_value": lambda w: nn.utils.clip_grad_value_(w, 0.25)}
+
+
+def schedule_factors(make):
+    """The rates of an optimiser of rate 1 in 120 updates."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule, factors = make(optimizer), []
+    for _ in range(120):
+        factors.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return factors
+
+
+def optimizers():
+    """The 40 parameters of a dense layer after the 1st, the 10th and the last update by given gradients, and the
+    factors of schedules."""
+    schedules = torch.optim.lr_scheduler
+    cosine = lambda steps, last: lambda o: schedules.CosineAnnealingLR(o, steps, eta_min=last)
+    warm_up = lambda o: schedules.LinearLR(o, start_factor=1 / 15, total_iters=14)
+    factors = {
+        "step_decay": schedule_factors(lambda o: schedules.StepLR(o, step_size=30, gamma=0.3)),
+        "exponential_decay": schedule_factors(lambda o: schedules.ExponentialLR(o, gamma=0.97)),
+        "cosine": schedule_factors(cosine(119, 0.1)),
+        "warm_up": schedule_factors(warm_up)[:15] + schedule_factors(cosine(105, 0.0))[:105],
+        "one_cycle": schedule_factors(lambda o: schedules.OneCycleLR(o, 1.0, total_steps=121, cycle_momentum=False)),
+    }
+    tensors = {f"schedule/{name}": torch.tensor(values, dtype=torch.float64) for name, values in factors.items()}
+    for name, make in OPTIMIZERS.items():
+        w = [signed(10, 1, 5, 7).requires_grad_(), signed(11, 1, 5).requires_grad_()]
+        optimizer = make(w)
+        for update in range(UPDATES):
+            for number, tensor in enumerate(w):
+                tensor.grad = signed(1000 + 2 * update + number, 1, *tensor.shape) / (1 + update % 7)
+            if name in CLIP:
+                CLIP[name](w)
+            if name == "cosine":
+                optimizer.param_groups[0]["lr"] = 0.02 * factors["warm_up"][update]
+            optimizer.step()
+            if update + 1 in (1, 10, UPDATES):
+                flat = torch.cat([tensor.detach().flatten() for tensor in w])
+                tensors[f"{name}/{update + 1}"] = flat.clone()
+    return tensors
+
+
 SEQUENTIALS = {  # shape of a sample, and what makes the layers
     "sequential": ([6], lambda: [nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 4, bias=False), nn.Sigmoid(),
                                  nn.Linear(4, 3)]),
@@ -357,7 +417,7 @@ def write_sequential(kind, metadata):
 
 def main():
     metadata = {"made_by": "tests/golden/make_golden.py", "pytorch": torch.__version__.split("+")[0]}
-    makers = {make.__name__: make for make in (activations, networks, convolutions, normalizations, image_networks)}
+    makers = {make.__name__: make for make in (activations, networks, convolutions, normalizations, image_networks, optimizers)}
     for name in sys.argv[1:] or [*makers, *SEQUENTIALS]:
         if name in makers:
             write_safetensors(FOLDER / f"{name}.safetensors", makers[name](), metadata)

@@ -216,7 +216,7 @@ TEST_CASE("training that goes on from a checkpoint ends in the same bits") {
 TEST_CASE("a checkpoint that does not fit changes nothing, not even where there is no optimiser state yet") {
   const temporary_folder folder;
   mlp saved{px::seed{4}}, other{px::seed{5}};
-  saved.reserve_optimizer_state();
+  saved.restore_optimizer(1, 7);
   px::save_checkpoint(saved, folder / "checkpoint");
   px::tensor_file file = px::read_safetensors(folder / "checkpoint");
   file.tensors.back().shape.push_back(1);
@@ -231,14 +231,13 @@ TEST_CASE("a checkpoint without optimiser state clears the state that is there")
   const temporary_folder folder;
   mlp plain{px::seed{4}}, with_state{px::seed{5}};
   px::save_checkpoint(plain, folder / "checkpoint");
-  with_state.reserve_optimizer_state();
+  with_state.restore_optimizer(1, 7);
   for (const auto& velocity : with_state.optimizer_state()) {
     px::copy_to_device<float>(with_state.stream(), velocity.values.data, random_values(velocity.values.size));
   }
   px::load_checkpoint(with_state, folder / "checkpoint");
-  for (const auto& velocity : with_state.optimizer_state()) {
-    CHECK(px::to_host(with_state.stream(), velocity.values) == std::vector<float>(velocity.values.size));
-  }
+  CHECK(with_state.optimizer_state().empty());
+  CHECK(with_state.optimizer_updates() == 0);
 }
 
 }  // namespace

@@ -85,9 +85,11 @@ inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_t
 
 // Appends what the file calls these parameters; their data are left empty.
 template <class Parameters>
-void describe(const Parameters& parameters, const std::string& prefix, std::vector<stored_tensor>& tensors) {
+void describe(const Parameters& parameters, const std::string& prefix, std::vector<stored_tensor>& tensors,
+              const std::string& suffix = "") {
   for (const auto& parameter : parameters) {
-    tensors.push_back({prefix + parameter.name, "F32", {parameter.shape.begin(), parameter.shape.end()}, {}});
+    tensors.push_back(
+        {prefix + parameter.name + suffix, "F32", {parameter.shape.begin(), parameter.shape.end()}, {}});
   }
 }
 
@@ -116,6 +118,7 @@ void upload(cudaStream_t stream, const Parameters& parameters, std::span<const s
 inline constexpr const char* optimizer_prefix = "optimizer.";
 inline constexpr const char* epoch_name = "training.epoch";
 inline constexpr const char* step_name = "training.step";
+inline constexpr const char* updates_name = "training.optimizer_updates";
 inline constexpr const char* loss_scale_name = "training.loss_scale";
 inline constexpr const char* good_steps_name = "training.good_steps";
 inline constexpr const char* skipped_name = "training.skipped_steps";
@@ -134,11 +137,29 @@ T number_in(const stored_tensor& tensor) {
   return value;
 }
 
+// The end of the names of an optimiser's nth values.
+inline std::string optimizer_suffix(int nth) { return nth == 0 ? "" : "." + std::to_string(nth); }
+
+// How many values of a parameter the file has of an optimiser.
+inline int optimizer_values(const reader& file) {
+  constexpr int most = 4;
+  int values = 0;
+  for (const entry& tensor : file.entries()) {
+    if (!tensor.name.starts_with(optimizer_prefix)) continue;
+    values = std::max(values, 1);
+    for (int nth = 1; nth < most; ++nth) {
+      if (tensor.name.ends_with(optimizer_suffix(nth))) values = std::max(values, nth + 1);
+    }
+  }
+  return values;
+}
+
 // What training goes on from, besides tensors.
 template <class Network>
 std::vector<stored_tensor> training_numbers(const Network& net) {
   const auto& counters = net.training_state();
-  std::vector<stored_tensor> numbers{number(epoch_name, counters.epoch), number(step_name, counters.step)};
+  std::vector<stored_tensor> numbers{number(epoch_name, counters.epoch), number(step_name, counters.step),
+                                     number(updates_name, net.optimizer_updates())};
   if constexpr (Network::scales_loss) {
     const auto now = net.loss_scale();
     numbers.push_back(number(loss_scale_name, now.scale));
@@ -148,14 +169,21 @@ std::vector<stored_tensor> training_numbers(const Network& net) {
   return numbers;
 }
 
-// The same, in the same order, back into the network. Returns how many there are.
+// The same, in the same order, back into the network, with room for so many values of the optimiser's.
+// Returns how many there are.
 template <class Network>
-std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers) {
-  std::size_t count = 2;
+std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers, int optimizer_values) {
+  std::size_t count = 3;
   if constexpr (Network::scales_loss) {  // first, since it refuses what is no scale
-    net.restore_loss_scale({number_in<float>(numbers[2]), number_in<std::uint64_t>(numbers[3]),
-                            number_in<std::uint64_t>(numbers[4])});
-    count = 5;
+    net.restore_loss_scale({number_in<float>(numbers[3]), number_in<std::uint64_t>(numbers[4]),
+                            number_in<std::uint64_t>(numbers[5])});
+    count = 6;
+  }
+  const auto updates = number_in<std::uint64_t>(numbers[2]);
+  if (optimizer_values > 0 || updates > 0) {
+    net.restore_optimizer(optimizer_values, updates);
+  } else {
+    net.forget_optimizer();
   }
   net.training_state() = {number_in<std::uint64_t>(numbers[0]), number_in<std::uint64_t>(numbers[1])};
   return count;
@@ -205,27 +233,19 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
 template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
   safetensors::reader file(byte_source(path, "loading a checkpoint from " + quoted(path)));
-  // A file without optimiser state is that of a network whose optimiser has none yet, which is the same as
-  // zeros.
-  const bool has_state = std::ranges::any_of(file.entries(), [](const safetensors::entry& tensor) {
-    return tensor.name.starts_with(safetensors::optimizer_prefix);
-  });
+  const int values = safetensors::optimizer_values(file);
   const auto parameters = net.parameters();
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(parameters, "", wanted);
-  if (has_state) safetensors::describe(parameters, safetensors::optimizer_prefix, wanted);
-
-  const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
-  const std::size_t numbers = safetensors::restore_numbers(net, tensors);
-  if (has_state) net.reserve_optimizer_state();
-  const auto state = net.optimizer_state();
-  const auto values = std::span(tensors).subspan(numbers);
-  safetensors::upload(net.stream(), parameters, values.first(parameters.size()));
-  if (has_state) {
-    safetensors::upload(net.stream(), state, values.subspan(parameters.size()));
-  } else {
-    for (const auto& zeroed : state) fill_zero(net.stream(), zeroed.values);
+  for (int nth = 0; nth < values; ++nth) {
+    safetensors::describe(parameters, safetensors::optimizer_prefix, wanted,
+                          safetensors::optimizer_suffix(nth));
   }
+  const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
+  const std::size_t numbers = safetensors::restore_numbers(net, tensors, values);
+  const auto stored = std::span(tensors).subspan(numbers);
+  safetensors::upload(net.stream(), parameters, stored.first(parameters.size()));
+  safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(parameters.size()));
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <plexus/core/error.hpp>
+#include <plexus/optimizers/update.hpp>
 
 #include <cmath>
 
@@ -18,7 +19,7 @@ struct sgd {
 
   bool operator==(const sgd&) const = default;
 
-  bool has_state() const { return momentum != 0; }
+  int state_count() const { return momentum != 0 ? 1 : 0; }
 
   void validate() const {
     require(std::isfinite(rate) && rate > 0, "configuring sgd", "the rate is not a positive number",
@@ -31,14 +32,15 @@ struct sgd {
             "set a momentum, or nesterov = false");
   }
 
-  // One parameter without momentum.
-  PLEXUS_FN void operator()(float& w, float gradient) const { w -= rate * (gradient + weight_decay * w); }
-
-  // One parameter with its velocity.
-  PLEXUS_FN void operator()(float& w, float gradient, float& velocity) const {
+  PLEXUS_FN void operator()(float& w, float gradient, parameter_state state) const {
     const float g = gradient + weight_decay * w;
-    velocity = momentum * velocity + g;
-    w -= rate * (nesterov ? g + momentum * velocity : velocity);
+    if (momentum == 0) {
+      w -= rate * g;
+    } else {
+      float& velocity = state[0];
+      velocity = momentum * velocity + g;
+      w -= rate * (nesterov ? g + momentum * velocity : velocity);
+    }
   }
 };
 

@@ -1,0 +1,114 @@
+// What an optimiser keeps from update to update, in device memory: its values of each parameter, and how many
+// updates it has made.
+#pragma once
+
+#include <plexus/core/buffer.hpp>
+#include <plexus/core/error.hpp>
+#include <plexus/optimizers/update.hpp>
+
+#include <string>
+
+namespace plexus::inline PLEXUS_ABI::detail {
+
+// Whose memory it is: an address for each optimiser's type.
+template <class Optimizer>
+inline constexpr char optimizer_identity = 0;
+
+// For an arena of Size parameters.
+template <std::size_t Size>
+class optimizer_memory {
+ public:
+  optimizer_memory() : moment_(1), step_(step_bytes) {}
+
+  // To be called before each update. Makes room for what `optimizer` keeps, zero where there was none or
+  // another one used it; what was restored belongs to the first one that comes. True where memory has changed.
+  template <class Optimizer>
+  bool prepare(cudaStream_t stream, const Optimizer& optimizer) {
+    const int wanted = optimizer.state_count();
+    const void* const user = &optimizer_identity<Optimizer>;
+    if (user_ == user && wanted <= values_) return false;
+    if (is_restored_) {
+      require_fit(wanted);
+    } else {
+      reserve(stream, wanted);
+      set_updates(stream, 0);
+    }
+    is_restored_ = false;
+    user_ = user;
+    return true;
+  }
+
+  // Room for so many values of each parameter, zero, to be filled with what they were after so many updates.
+  void restore(cudaStream_t stream, int values, std::uint64_t updates) {
+    reserve(stream, values);
+    set_updates(stream, updates);
+    is_restored_ = true;
+    user_ = nullptr;
+  }
+
+  // As if there had been no update.
+  void forget(cudaStream_t stream) {
+    restore(stream, 0, 0);
+    is_restored_ = false;
+  }
+
+  int values() const { return values_; }
+  float* state(int value = 0) const { return state_.data() + static_cast<std::size_t>(value) * Size; }
+
+  update_moment* moment() const { return moment_.data(); }
+
+  // Where an update's step lies.
+  template <class Step>
+  Step* step() const {
+    static_assert(std::is_trivially_copyable_v<Step> && sizeof(Step) <= step_bytes,
+                  "what an optimiser's at() gives is trivially copyable and has at most 256 bytes");
+    return reinterpret_cast<Step*>(step_.data());
+  }
+
+  // Of a varying optimiser. Waits for the device.
+  std::uint64_t updates(cudaStream_t stream) const {
+    update_moment moment;
+    copy_to_host<update_moment>(stream, std::span(&moment, 1), moment_.data());
+    return moment.step;
+  }
+
+  // Where ‖g‖ is found.
+  template <class Runs>
+  double* norm_parts() {
+    if (norm_parts_.size() == 0) norm_parts_ = buffer<double>(static_cast<std::size_t>(Runs::rows));
+    return norm_parts_.data();
+  }
+
+ private:
+  static constexpr std::size_t step_bytes = 256;
+
+  void reserve(cudaStream_t stream, int values) {
+    if (values != values_) state_ = buffer<float>(static_cast<std::size_t>(values) * Size);
+    values_ = values;
+    fill_zero(stream, state_.view());
+  }
+
+  void set_updates(cudaStream_t stream, std::uint64_t updates) {
+    const update_moment moment{updates, 0};
+    copy_to_device<update_moment>(stream, moment_.data(), std::span(&moment, 1));
+    check(cudaStreamSynchronize(stream), "setting the number of updates");
+  }
+
+  void require_fit(int wanted) const {
+    if (wanted == values_) return;
+    throw error("updating a network",
+                "its optimiser keeps " + std::to_string(wanted) +
+                    " values of a parameter and the checkpoint has " + std::to_string(values_),
+                "go on with the optimiser that was saved, or call forget_optimizer()");
+  }
+
+  buffer<float> state_;
+  buffer<update_moment> moment_;
+  buffer<unsigned char> step_;
+  buffer<double> norm_parts_;
+  int values_ = 0;
+  const void* user_ = nullptr;
+  bool is_restored_ = false;
+};
+
+}  // namespace plexus::inline PLEXUS_ABI::detail

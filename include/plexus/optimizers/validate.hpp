@@ -1,0 +1,28 @@
+// What optimisers and schedules refuse.
+#pragma once
+
+#include <plexus/core/error.hpp>
+
+#include <cmath>
+#include <string>
+
+namespace plexus::inline PLEXUS_ABI::detail {
+
+inline void require_number(bool fits, const char* doing, const char* name, const char* demand, const char* example) {
+  if (!fits) throw error(doing, std::string("the ") + name + " is not " + demand, std::string("choose ") + example);
+}
+
+inline void require_rate(const char* doing, float rate, const char* example) {
+  require_number(std::isfinite(rate) && rate > 0, doing, "rate", "a positive number", example);
+}
+
+// In [0, 1).
+inline void require_fraction(const char* doing, const char* name, float value, const char* example) {
+  require_number(value >= 0 && value < 1, doing, name, "in [0, 1)", example);
+}
+
+inline void require_not_negative(const char* doing, const char* name, float value, const char* example) {
+  require_number(std::isfinite(value) && value >= 0, doing, name, "a number ≥ 0", example);
+}
+
+}  // namespace plexus::inline PLEXUS_ABI::detail
