@@ -185,13 +185,12 @@ TEST_CASE("a file that does not fit changes nothing") {
   CHECK(parameter_values(other) == before);
 }
 
-TEST_CASE("training that goes on from a checkpoint ends in the same bits") {
+template <class Optimizer>
+void check_going_on(const Optimizer& optimizer) {
   const temporary_folder folder;
-  const float momentum = GENERATE(0.0f, 0.9f);
   const px::dataset data = largest_feature(50, 5, 3);
   const auto train = [&](mlp& net, int epochs) {
-    px::fit(net, data, px::softmax_cross_entropy{}, px::sgd{.rate = 0.1f, .momentum = momentum},
-            {.epochs = epochs, .batch = 8});
+    px::fit(net, data, px::softmax_cross_entropy{}, optimizer, {.epochs = epochs, .batch = 8});
   };
   mlp unbroken{px::seed{4}};
   train(unbroken, 5);
@@ -211,6 +210,33 @@ TEST_CASE("training that goes on from a checkpoint ends in the same bits") {
   px::load_checkpoint(fresh, folder / "checkpoint");
   train(fresh, 3);
   CHECK(parameter_values(fresh) == parameter_values(unbroken));
+}
+
+TEST_CASE("training that goes on from a checkpoint ends in the same bits") {
+  check_going_on(px::sgd{.rate = 0.1f, .momentum = GENERATE(0.0f, 0.9f)});
+  check_going_on(px::scheduled{px::adamw{.rate = 0.05f}, px::cosine{.steps = 35, .warm_up = 20}});
+  check_going_on(px::scheduled{px::sgd{.rate = 0.1f}, px::exponential_decay{.factor = 0.9f}});
+  check_going_on(px::clip_norm{px::rmsprop{.rate = 0.01f, .momentum = 0.9f}, 0.5f});
+}
+
+TEST_CASE("an optimiser does not take over another one's state") {
+  const temporary_folder folder;
+  mlp net{px::seed{4}};
+  const px::dataset data = largest_feature(50, 5, 3);
+  const px::fit_options options{.epochs = 1, .batch = 8};
+  px::fit(net, data, px::softmax_cross_entropy{}, px::adam{}, options);
+  px::save_checkpoint(net, folder / "checkpoint");
+  mlp other{px::seed{5}};
+  px::load_checkpoint(other, folder / "checkpoint");
+  const auto before = parameter_values(other);
+  CHECK_THROWS_WITH(
+      px::fit(other, data, px::softmax_cross_entropy{}, px::lion{}, options),
+      "updating a network: its optimiser keeps 1 values of a parameter and the checkpoint has 2; go on "
+      "with the optimiser that was saved, or call forget_optimizer()");
+  CHECK(parameter_values(other) == before);
+  other.forget_optimizer();
+  px::fit(other, data, px::softmax_cross_entropy{}, px::lion{}, options);
+  CHECK(parameter_values(other) != before);
 }
 
 TEST_CASE("a checkpoint that does not fit changes nothing, not even where there is no optimiser state yet") {

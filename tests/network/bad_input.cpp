@@ -22,6 +22,11 @@ support::folder_action training(const px::sgd& optimizer, const px::fit_options&
   return [=](const auto&) { fit(support::largest_feature(10, 3, 2), optimizer, options); };
 }
 
+template <class Optimizer>
+support::folder_action updating(const Optimizer& optimizer) {
+  return [=](const auto&) { network{}.update(optimizer); };
+}
+
 support::folder_action scaling(const px::loss_scaling& rules) {
   return [=](const auto&) {
     px::network<px::mixed<px::fp16>, px::input<3>, px::dense<2>>{}.set_loss_scaling(rules);
@@ -117,17 +122,41 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            "training on a batch of labels", "sample 0 has label 2 of 2 classes",
            "give class numbers from 0 to below the number of outputs"},
           {"a rate of zero", training({.rate = 0}, {}), "configuring sgd",
-           "the rate is not a positive number", "choose a rate such as 0.1"},
+           "the rate is not a positive number", "choose one such as 0.1"},
           {"a negative rate for an update alone", [](const auto&) { network{}.update(px::sgd{.rate = -1}); },
-           "configuring sgd", "the rate is not a positive number", "choose a rate such as 0.1"},
+           "configuring sgd", "the rate is not a positive number", "choose one such as 0.1"},
           {"a rate that is NaN", training({.rate = not_a_number}, {}), "configuring sgd",
-           "the rate is not a positive number", "choose a rate such as 0.1"},
+           "the rate is not a positive number", "choose one such as 0.1"},
           {"a momentum of one", training({.momentum = 1}, {}), "configuring sgd",
-           "the momentum is not in [0, 1)", "choose a momentum such as 0.9, or 0 for none"},
+           "the momentum is not in [0, 1)", "choose one such as 0.9, or 0 for none"},
           {"a negative weight decay", training({.weight_decay = -1}, {}), "configuring sgd",
-           "the weight decay is not a number ≥ 0", "choose a weight decay such as 1e-4, or 0 for none"},
+           "the weight decay is not a number ≥ 0", "choose one such as 1e-4, or 0 for none"},
           {"Nesterov's step without momentum", training({.nesterov = true}, {}), "configuring sgd",
            "Nesterov's step is asked for without momentum", "set a momentum, or nesterov = false"},
+          {"adam without a rate", updating(px::adam{.rate = 0}), "configuring adam", "the rate is not a positive number", "choose one such as 1e-3"},
+          {"adam with a beta1 of one", updating(px::adam{.beta1 = 1}), "configuring adam", "the beta1 is not in [0, 1)", "choose one such as 0.9"},
+          {"adamw with a NaN for beta2", updating(px::adamw{.beta2 = not_a_number}), "configuring adamw", "the beta2 is not in [0, 1)", "choose one such as 0.999"},
+          {"adamw with a negative epsilon", updating(px::adamw{.epsilon = -1}), "configuring adamw", "the epsilon is not a number ≥ 0", "choose one such as 1e-8"},
+          {"adamw with a negative weight decay", updating(px::adamw{.weight_decay = -1}), "configuring adamw", "the weight decay is not a number ≥ 0", "choose one such as 1e-2"},
+          {"rmsprop with an alpha of one", updating(px::rmsprop{.alpha = 1}), "configuring rmsprop", "the alpha is not in [0, 1)", "choose one such as 0.99"},
+          {"rmsprop with a negative momentum", updating(px::rmsprop{.momentum = -0.5f}), "configuring rmsprop", "the momentum is not in [0, 1)", "choose one such as 0.9, or 0 for none"},
+          {"adagrad with a negative rate decay", updating(px::adagrad{.rate_decay = -1}), "configuring adagrad", "the rate decay is not a number ≥ 0", "choose one such as 1e-3, or 0 for none"},
+          {"lion with a beta2 of one", updating(px::lion{.beta2 = 1}), "configuring lion", "the beta2 is not in [0, 1)", "choose one such as 0.99"},
+          {"clipping to a norm of zero", updating(px::clip_norm{px::sgd{}, 0.0f}), "clipping gradients by their norm", "the limit is not a positive number", "choose one such as 1"},
+          {"clipping to a negative value", updating(px::clip_value{px::sgd{}, -1.0f}), "clipping gradients by their values", "the limit is not a positive number", "choose one such as 1"},
+          {"a clipped optimiser without a rate", updating(px::clip_norm{px::adam{.rate = -1}, 1.0f}), "configuring adam", "the rate is not a positive number", "choose one such as 1e-3"},
+          {"steps of no updates", updating(px::scheduled{px::sgd{}, px::step_decay{.every = 0}}), "scheduling steps", "the number of updates is not positive", "choose one such as those of ten epochs"},
+          {"a decay to zero", updating(px::scheduled{px::sgd{}, px::exponential_decay{.factor = 0}}), "scheduling an exponential", "the rate is not a positive number", "choose one such as 0.999"},
+          {"a cosine that ends as it is warm", updating(px::scheduled{px::sgd{}, px::cosine{.steps = 5, .warm_up = 5}}), "scheduling a cosine", "the number of updates is not above those of the warm-up", "choose one such as those of all epochs"},
+          {"one cycle that only falls", updating(px::scheduled{px::sgd{}, px::one_cycle{.rising = 0}}), "scheduling one cycle", "the rising part is not in (0, 1) and more than one update", "choose one such as 0.3"},
+          {"an optimiser that keeps less than the one of the checkpoint",
+           [](const auto&) {
+             network net;
+             net.restore_optimizer(2, 5);
+             net.update(px::lion{});
+           },
+           "updating a network", "its optimiser keeps 1 values of a parameter and the checkpoint has 2",
+           "go on with the optimiser that was saved, or call forget_optimizer()"},
           {"a loss scale of zero", scaling({.initial = 0}), "configuring loss scaling",
            "the first scale is not a positive number", "choose a power of two such as 65536"},
           {"a loss scale of zero to go on from",

@@ -2,8 +2,8 @@
 //
 //   s ← s + g²,   w ← w − η / (1 + (t − 1) d) · g / (√s + ε)
 //
-// Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 12,
-// 2011. As PyTorch defines it, with its rate_decay d; weight decay λ adds λ w to g.
+// Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR
+// 12, 2011. As PyTorch defines it, with its rate_decay d; weight decay λ adds λ w to g.
 #pragma once
 
 #include <plexus/optimizers/update.hpp>

@@ -1,10 +1,11 @@
 // Adam: a step in units of the gradient's own size, by running means of g and g².
 //
-//   m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − η m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)
+//   m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − η m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 −
+//   β₂ᵗ)
 //
-// Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1. Adam with weight decay λ adds
-// λ w to g; AdamW takes η λ w off w instead, whatever the gradients' size: Loshchilov & Hutter, "Decoupled weight
-// decay regularization", ICLR 2019, algorithm 2. Both as PyTorch defines them.
+// Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1. Adam with weight decay λ
+// adds λ w to g; AdamW takes η λ w off w instead, whatever the gradients' size: Loshchilov & Hutter,
+// "Decoupled weight decay regularization", ICLR 2019, algorithm 2. Both as PyTorch defines them.
 #pragma once
 
 #include <plexus/optimizers/moments.hpp>
@@ -18,10 +19,10 @@ namespace detail {
 // What both are in one update.
 struct adam_step {
   float beta1, beta2, epsilon;
-  float added_decay;      // λ of Adam
-  float kept;             // 1 − η λ of AdamW
-  float step;             // η / (1 − β₁ᵗ)
-  float inverse_root;     // 1 / √(1 − β₂ᵗ)
+  float added_decay;   // λ of Adam
+  float kept;          // 1 − η λ of AdamW
+  float step;          // η / (1 − β₁ᵗ)
+  float inverse_root;  // 1 / √(1 − β₂ᵗ)
 
   PLEXUS_FN void operator()(float& w, float gradient, parameter_state state) const {
     float &m = state[0], &v = state[1];
@@ -33,7 +34,8 @@ struct adam_step {
 };
 
 template <class Adam>
-PLEXUS_FN adam_step step_of_adam(const Adam& adam, float added_decay, float kept, const update_moment& moment) {
+PLEXUS_FN adam_step step_of_adam(const Adam& adam, float added_decay, float kept,
+                                 const update_moment& moment) {
   return {adam.beta1,
           adam.beta2,
           adam.epsilon,

@@ -1,8 +1,10 @@
-// Gradients that are cut short before an optimiser sees them: all together by their norm, or each by its value.
+// Gradients that are cut short before an optimiser sees them: all together by their norm, or each by its
+// value.
 //
 //   clip_norm{adam{.rate = 1e-3f}, 1.0f}
 //
-// Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, section 3.2.
+// Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
+// section 3.2.
 #pragma once
 
 #include <plexus/optimizers/update.hpp>
@@ -51,7 +53,8 @@ struct clip_value {
 
   int state_count() const { return optimizer.state_count(); }
   void validate() const {
-    detail::require_number(limit > 0, "clipping gradients by their values", "limit", "a positive number", "1");
+    detail::require_number(limit > 0, "clipping gradients by their values", "limit", "a positive number",
+                           "1");
     optimizer.validate();
   }
 

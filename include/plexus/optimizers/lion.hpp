@@ -2,8 +2,8 @@
 //
 //   w ← w − η (sign(β₁ m + (1 − β₁) g) + λ w),   m ← β₂ m + (1 − β₂) g
 //
-// Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, program 1. Its rate is a third to a
-// tenth of AdamW's, its weight decay λ as many times larger (section 5).
+// Chen et al., "Symbolic discovery of optimization algorithms", NeurIPS 2023, program 1. Its rate is a third
+// to a tenth of AdamW's, its weight decay λ as many times larger (section 5).
 #pragma once
 
 #include <plexus/optimizers/moments.hpp>

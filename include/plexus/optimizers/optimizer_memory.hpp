@@ -21,7 +21,8 @@ class optimizer_memory {
   optimizer_memory() : moment_(1), step_(step_bytes) {}
 
   // To be called before each update. Makes room for what `optimizer` keeps, zero where there was none or
-  // another one used it; what was restored belongs to the first one that comes. True where memory has changed.
+  // another one used it; what was restored belongs to the first one that comes. True where memory has
+  // changed.
   template <class Optimizer>
   bool prepare(cudaStream_t stream, const Optimizer& optimizer) {
     const int wanted = optimizer.state_count();

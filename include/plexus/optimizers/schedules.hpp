@@ -1,5 +1,5 @@
-// Rates that change in the course of training: an optimiser whose rate is multiplied by a schedule, a function of
-// the number of updates before this one.
+// Rates that change in the course of training: an optimiser whose rate is multiplied by a schedule, a
+// function of the number of updates before this one.
 //
 //   scheduled{adamw{.rate = 3e-3f}, cosine{.steps = 9380, .warm_up = 500}}
 //
@@ -20,7 +20,8 @@ struct step_decay {
   float factor = 0.1f;
 
   void validate() const {
-    detail::require_number(every > 0, "scheduling steps", "number of updates", "positive", "that of some epochs");
+    detail::require_number(every > 0, "scheduling steps", "number of updates", "positive",
+                           "those of ten epochs");
     detail::require_rate("scheduling steps", factor, "0.1");
   }
   PLEXUS_FN float operator()(std::uint64_t t) const {
@@ -49,16 +50,16 @@ PLEXUS_FN inline float half_cosine(float first, float last, double part) {
 }  // namespace detail
 
 // Up to 1 in `warm_up` updates along a line, the first of which has 1/warm_up; then down to `last` at update
-// `steps` along half a cosine, and there it stays. Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm
-// restarts", ICLR 2017, equation 5, without the restarts.
+// `steps` along half a cosine, and there it stays. Loshchilov & Hutter, "SGDR: stochastic gradient descent
+// with warm restarts", ICLR 2017, equation 5, without the restarts.
 struct cosine {
   std::uint64_t steps = 10000;
   std::uint64_t warm_up = 0;
   float last = 0;
 
   void validate() const {
-    detail::require_number(steps > warm_up, "scheduling a cosine", "number of updates", "above those of the warm-up",
-                           "epochs × updates in an epoch");
+    detail::require_number(steps > warm_up, "scheduling a cosine", "number of updates",
+                           "above those of the warm-up", "those of all epochs");
     detail::require_not_negative("scheduling a cosine", "last factor", last, "0");
   }
   PLEXUS_FN float operator()(std::uint64_t t) const {
@@ -68,8 +69,9 @@ struct cosine {
   }
 };
 
-// One cycle: from `first` up to 1 in the part `rising` of all updates and down to `last` in the rest, both along half
-// a cosine. Smith & Topin, "Super-convergence", 2019; the form and the defaults of PyTorch's OneCycleLR.
+// One cycle: from `first` up to 1 in the part `rising` of all updates and down to `last` in the rest, both
+// along half a cosine. Smith & Topin, "Super-convergence", 2019; the form and the defaults of PyTorch's
+// OneCycleLR.
 struct one_cycle {
   std::uint64_t steps = 10000;
   float rising = 0.3f;
@@ -78,9 +80,9 @@ struct one_cycle {
 
   void validate() const {
     const char* doing = "scheduling one cycle";
-    detail::require_number(steps > 1, doing, "number of updates", "above 1", "epochs × updates in an epoch");
-    detail::require_number(rising > 0 && rising < 1 && rising * static_cast<float>(steps) > 1, doing, "rising part",
-                           "in (0, 1) and more than one update", "0.3");
+    detail::require_number(steps > 1, doing, "number of updates", "above 1", "those of all epochs");
+    detail::require_number(rising > 0 && rising < 1 && rising * static_cast<float>(steps) > 1, doing,
+                           "rising part", "in (0, 1) and more than one update", "0.3");
     detail::require_not_negative(doing, "first factor", first, "0.04");
     detail::require_not_negative(doing, "last factor", last, "4e-6");
   }
@@ -95,8 +97,9 @@ struct one_cycle {
 
 template <class Optimizer, class Schedule>
 struct scheduled {
-  static_assert(requires(Optimizer o) { o.rate; },
-                "scheduled takes an optimiser with a rate: clipping goes around it, clip_norm{scheduled{…}, …}");
+  static_assert(
+      requires(Optimizer o) { o.rate; },
+      "scheduled takes an optimiser with a rate: clipping goes around it, clip_norm{scheduled{…}, …}");
 
   Optimizer optimizer;
   Schedule schedule;

@@ -2,10 +2,8 @@
 // already.
 #pragma once
 
-#include <plexus/core/error.hpp>
 #include <plexus/optimizers/update.hpp>
-
-#include <cmath>
+#include <plexus/optimizers/validate.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -22,13 +20,11 @@ struct sgd {
   int state_count() const { return momentum != 0 ? 1 : 0; }
 
   void validate() const {
-    require(std::isfinite(rate) && rate > 0, "configuring sgd", "the rate is not a positive number",
-            "choose a rate such as 0.1");
-    require(std::isfinite(momentum) && momentum >= 0 && momentum < 1, "configuring sgd",
-            "the momentum is not in [0, 1)", "choose a momentum such as 0.9, or 0 for none");
-    require(std::isfinite(weight_decay) && weight_decay >= 0, "configuring sgd",
-            "the weight decay is not a number ≥ 0", "choose a weight decay such as 1e-4, or 0 for none");
-    require(!nesterov || momentum > 0, "configuring sgd", "Nesterov's step is asked for without momentum",
+    const char* doing = "configuring sgd";
+    detail::require_rate(doing, rate, "0.1");
+    detail::require_fraction(doing, "momentum", momentum, "0.9, or 0 for none");
+    detail::require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
+    require(!nesterov || momentum > 0, doing, "Nesterov's step is asked for without momentum",
             "set a momentum, or nesterov = false");
   }
 

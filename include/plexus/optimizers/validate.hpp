@@ -8,8 +8,11 @@
 
 namespace plexus::inline PLEXUS_ABI::detail {
 
-inline void require_number(bool fits, const char* doing, const char* name, const char* demand, const char* example) {
-  if (!fits) throw error(doing, std::string("the ") + name + " is not " + demand, std::string("choose ") + example);
+inline void require_number(bool fits, const char* doing, const char* name, const char* demand,
+                           const char* example) {
+  if (!fits)
+    throw error(doing, std::string("the ") + name + " is not " + demand,
+                std::string("choose one such as ") + example);
 }
 
 inline void require_rate(const char* doing, float rate, const char* example) {
