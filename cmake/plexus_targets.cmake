@@ -32,8 +32,10 @@ endif()
 if(TARGET Boost::context AND TARGET Threads::Threads)
   plexus_add_interface(hostcuda::hostcuda)
   target_link_libraries(hostcuda::hostcuda INTERFACE Boost::context Threads::Threads)
-  # As on a GPU, no floating-point operation traps; g++ otherwise does not vectorise a choice between two values.
-  target_compile_options(hostcuda::hostcuda INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-trapping-math>)
+  # As on a GPU, no floating-point operation traps and none sets errno; g++ otherwise does not vectorise a choice
+  # between two values, and no square root.
+  target_compile_options(hostcuda::hostcuda INTERFACE
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-trapping-math;-fno-math-errno>)
   if(TARGET CBLAS::CBLAS)
     target_link_libraries(hostcuda::hostcuda INTERFACE CBLAS::CBLAS)
   endif()

@@ -83,7 +83,7 @@ namespace plexus::inline PLEXUS_ABI {
 struct no_update {
   const float* w;
   PLEXUS_FN no_update here() const { return *this; }
-  PLEXUS_FN float operator()(std::size_t i) const { return w[i]; }
+  PLEXUS_FN void operator()(std::size_t) const {}
 };
 
 // A matrix in another precision.

@@ -1,4 +1,5 @@
-// What optimisers do in a network; their steps themselves are held against PyTorch's in golden/optimizers.cpp.
+// What optimisers do in a network; their steps themselves are held against PyTorch's in
+// golden/optimizers.cpp.
 #include <plexus/plexus.hpp>
 
 #include "support/catch.hpp"
@@ -11,7 +12,8 @@ namespace {
 template <class Precision>
 using classifier = px::network<Precision, px::input<6>, px::dense<16, px::relu>, px::dense<4>>;
 
-const px::clip_norm optimizer{px::scheduled{px::adamw{.rate = 0.03f}, px::cosine{.steps = 60, .warm_up = 9}}, 0.4f};
+const px::clip_norm optimizer{px::scheduled{px::adamw{.rate = 0.03f}, px::cosine{.steps = 60, .warm_up = 9}},
+                              0.4f};
 
 template <class Network>
 void set_gradients(Network& net, float value) {
@@ -23,17 +25,18 @@ void set_gradients(Network& net, float value) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("A recorded step counts its updates as single ones do", "[train]", px::fp32, px::mixed<px::bf16>,
-                   px::mixed<px::fp16>) {
+TEMPLATE_TEST_CASE("A recorded step counts its updates as single ones do", "[train]", px::fp32,
+                   px::mixed<px::bf16>, px::mixed<px::fp16>) {
   using network = classifier<TestType>;
   const px::dataset data = support::largest_feature(96, 6, 4);
   network recorded{px::seed{1}}, single{px::seed{1}};
-  px::fit(recorded, data, px::softmax_cross_entropy{}, optimizer, {.epochs = 3, .batch = 16, .shuffle = false});
+  px::fit(recorded, data, px::softmax_cross_entropy{}, optimizer,
+          {.epochs = 3, .batch = 16, .shuffle = false});
   for (int epoch = 0; epoch < 3; ++epoch) {
     for (int first = 0; first < 96; first += 16) {
       single.step(std::span(data.inputs).subspan(static_cast<std::size_t>(first) * 6, 16 * 6),
-                  std::span(data.labels).subspan(static_cast<std::size_t>(first), 16), px::softmax_cross_entropy{},
-                  optimizer);
+                  std::span(data.labels).subspan(static_cast<std::size_t>(first), 16),
+                  px::softmax_cross_entropy{}, optimizer);
     }
   }
   CHECK(support::parameter_values(recorded) == support::parameter_values(single));
@@ -47,8 +50,8 @@ TEST_CASE("An update that is skipped does not count, and the next is as if it ha
   classifier<px::mixed<px::fp16>> net{px::seed{1}}, other{px::seed{1}};
   const px::dataset data = support::largest_feature(16, 6, 4);
   const auto step = [&](auto& of) {
-    of.step(std::span<const float>(data.inputs), std::span<const int>(data.labels), px::softmax_cross_entropy{},
-            optimizer);
+    of.step(std::span<const float>(data.inputs), std::span<const int>(data.labels),
+            px::softmax_cross_entropy{}, optimizer);
   };
   net.set_loss_scaling({.initial = 0x1p40f, .backoff = 0x1p-30f});
   step(net);
@@ -81,7 +84,8 @@ TEST_CASE("An optimiser that comes after another one begins anew", "[train]") {
   net.update(sgd);  // its velocity is zero again
   const auto after = support::parameter_values(net);
   for (std::size_t i = 0; i < after.size(); ++i) {
-    for (std::size_t j = 0; j < after[i].size(); ++j) CHECK(after[i][j] == Approx(before[i][j] + 0.025).margin(1e-6));
+    for (std::size_t j = 0; j < after[i].size(); ++j)
+      CHECK(after[i][j] == Approx(before[i][j] + 0.025).margin(1e-6));
   }
   net.initialize(px::seed{1});
   CHECK(net.optimizer_state().empty());
