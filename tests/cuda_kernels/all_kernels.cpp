@@ -101,6 +101,14 @@ int main() {
   train(px::network<px::mixed<px::bf16>, px::input<128>, px::dense<128, px::tanh>,
                     px::dense<64, px::sigmoid>>{},
         px::quadratic{}, px::sgd{});
+  // Optimisers, in FP32 and where copies in 16 bits follow.
+  px::network<px::input<3>, px::dense<2>> plain;
+  const px::cosine cosine{};
+  plain.update(px::clip_norm{px::scheduled{px::adamw{}, cosine}, 1.0f});
+  plain.update(px::clip_value{px::rmsprop{.momentum = 0.9f}, 1.0f});
+  plain.update(px::scheduled{px::adagrad{}, px::one_cycle{}});
+  plain.update(px::lion{});
+  in_fp16.update(px::clip_norm{px::scheduled{px::adamw{}, cosine}, 1.0f});
   // Chains as one kernel, of each width that a block is arranged for.
   train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
                     px::dense<128, px::softplus>>{},

@@ -99,7 +99,7 @@ template <class Optimizer, class Schedule>
 struct scheduled {
   static_assert(
       requires(Optimizer o) { o.rate; },
-      "scheduled takes an optimiser with a rate: clipping goes around it, clip_norm{scheduled{…}, …}");
+      "scheduled takes an optimiser with a rate: clipping goes around it, clip_norm{scheduled{...}, limit}");
 
   Optimizer optimizer;
   Schedule schedule;

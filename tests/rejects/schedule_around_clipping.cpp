@@ -1,0 +1,14 @@
+// Clipping has no rate that a schedule could change.
+// expect: scheduled takes an optimiser with a rate: clipping goes around it, clip_norm{scheduled{...}, limit}
+#include <plexus/plexus.hpp>
+
+namespace px = plexus;
+
+int main() {
+  px::network<px::input<2>, px::dense<1>> net;
+#if defined(RIGHT_TWIN)
+  net.update(px::clip_norm{px::scheduled{px::adam{}, px::cosine{}}, 1.0f});
+#else
+  net.update(px::scheduled{px::clip_norm{px::adam{}, 1.0f}, px::cosine{}});
+#endif
+}
