@@ -1,7 +1,7 @@
 // z where z > 0, else α (e^z − 1), with α = 1; σ' = 1 or α e^z = σ + α
 //
 // D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network learning by exponential
-// linear units (ELUs)", 2016, eq. 15.
+// linear units (ELUs)", 2016.
 #pragma once
 
 #include <plexus/core/initializers.hpp>

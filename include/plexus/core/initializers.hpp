@@ -59,7 +59,7 @@ struct glorot_normal {
   }
 };
 
-// Y. LeCun et al., "Efficient BackProp", 1998, eq. 16: variance 1 / fan_in.
+// Y. LeCun et al., "Efficient BackProp", 1998, section 4.6: variance 1 / fan_in.
 struct lecun_normal {
   void operator()(cudaStream_t stream, view<float> w, random_stream random, fan size) const {
     normal{0, 1 / std::sqrt(static_cast<float>(size.in))}(stream, w, random, size);
