@@ -89,5 +89,8 @@ int main() {
   show<px::relu>(slide, "relu", [](double t) { return std::max(t, 0.0); });
   show<px::leaky_relu>(slide, "leaky_relu", [](double t) { return t > 0 ? t : 0.01 * t; });
   show<px::softplus>(slide, "softplus", [](double t) { return std::log(1 + std::exp(t)); });
+  show<px::elu>(slide, "elu", [](double t) { return t > 0 ? t : std::exp(t) - 1; });
+  show<px::gelu>(slide, "gelu", [](double t) { return t * std::erfc(-t / std::sqrt(2.0)) / 2; });
+  show<px::silu>(slide, "silu", [&](double t) { return t * sigmoid(t); });
   return slide.result();
 }

@@ -2,11 +2,22 @@
 // nothing else.
 #pragma once
 
+#include <plexus/activations/elu.hpp>
+#include <plexus/activations/exponential.hpp>
+#include <plexus/activations/gelu.hpp>
+#include <plexus/activations/gelu_tanh.hpp>
+#include <plexus/activations/hard_sigmoid.hpp>
 #include <plexus/activations/identity.hpp>
 #include <plexus/activations/leaky_relu.hpp>
+#include <plexus/activations/mish.hpp>
 #include <plexus/activations/relu.hpp>
+#include <plexus/activations/selu.hpp>
 #include <plexus/activations/sigmoid.hpp>
+#include <plexus/activations/silu.hpp>
+#include <plexus/activations/sine.hpp>
 #include <plexus/activations/softplus.hpp>
+#include <plexus/activations/softsign.hpp>
+#include <plexus/activations/squareplus.hpp>
 #include <plexus/activations/tanh.hpp>
 #include <plexus/layers/conv2d.hpp>
 #include <plexus/layers/dense.hpp>

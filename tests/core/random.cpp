@@ -111,6 +111,7 @@ TEST_CASE("Initialisers have the range and the variance of their papers", "[core
   check_normal(initialized(normal{2, 3}, size, fan), 2, 9);
   check_normal(initialized(glorot_normal{}, size, fan), 0, 2.0 / 400);
   check_normal(initialized(he_normal{}, size, fan), 0, 2.0 / 300);
+  check_normal(initialized(lecun_normal{}, size, fan), 0, 1.0 / 300);
 }
 
 TEST_CASE("An initialiser repeats itself for a seed and not for another", "[core][random]") {

@@ -317,14 +317,15 @@ def normalizations():
     return tensors
 
 
-def activations():
-    """Values and derivatives at points from deep saturation to the smallest steps around 0."""
-    points = torch.cat([torch.linspace(-8, 8, 129), torch.tensor([-200.0, -104.0, -89.0, -50.0, -20.0, 20.0, 50.0, 89.0,
-                        104.0, 200.0]), torch.tensor([s * 2.0**e for e in range(-30, -3, 3) for s in (-1, 1)])])
-    tensors = {"points": points.float()}
-    for name, module in ACTIVATIONS.items():
-        z = points.float().double().requires_grad_()
-        value = nn.Softplus(threshold=1000)(z) if name == "softplus" else module()(z)
+ACTIVATION_POINTS = [*torch.linspace(-8, 8, 129).tolist(), -200, -104, -89, -50, -20, 20, 50, 89, 104, 200,
+                     *(s * 2.0**e for e in range(-30, -3, 3) for s in (-1, 1))]
+
+
+def evaluate_activations(functions, points):
+    tensors = {"points": torch.tensor(points).float()}
+    for name, function in functions.items():
+        z = tensors["points"].double().requires_grad_()
+        value = function(z)
         value.sum().backward()
         tensors[f"{name}/value"], tensors[f"{name}/derivative"] = value.detach(), z.grad
     return tensors
@@ -389,6 +390,28 @@ def optimizers():
     return tensors
 
 
+def activations():
+    """Values and derivatives at points from deep saturation to the smallest steps around 0."""
+    functions = {name: module() for name, module in ACTIVATIONS.items()}
+    return evaluate_activations({**functions, "softplus": nn.Softplus(threshold=1000)}, ACTIVATION_POINTS)
+
+
+def squareplus(z):
+    """J. T. Barron, 2021. For z < 0 both sides of the fraction are multiplied by r - z, since z + r would cancel."""
+    r = (z.square() + 4).sqrt()
+    return torch.where(z < 0, 2 / (r - z.clamp(max=0)), (z + r) / 2)
+
+
+MORE_ACTIVATIONS = {"elu": nn.ELU(), "selu": nn.SELU(), "gelu": nn.GELU(), "gelu_tanh": nn.GELU(approximate="tanh"),
+                    "silu": nn.SiLU(), "mish": nn.Mish(), "hard_sigmoid": nn.Hardsigmoid(), "softsign": nn.Softsign(),
+                    "sine": torch.sin, "exponential": torch.exp, "squareplus": squareplus}
+
+
+def more_activations():
+    """The same of the other activations, where squares and cubes overflow as well."""
+    return evaluate_activations(MORE_ACTIVATIONS, ACTIVATION_POINTS + [s * z for z in (1e3, 1e4, 1e30) for s in (-1, 1)])
+
+
 SEQUENTIALS = {  # shape of a sample, and what makes the layers
     "sequential": ([6], lambda: [nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 4, bias=False), nn.Sigmoid(),
                                  nn.Linear(4, 3)]),
@@ -417,7 +440,8 @@ def write_sequential(kind, metadata):
 
 def main():
     metadata = {"made_by": "tests/golden/make_golden.py", "pytorch": torch.__version__.split("+")[0]}
-    makers = {make.__name__: make for make in (activations, networks, convolutions, normalizations, image_networks, optimizers)}
+    makers = {make.__name__: make for make in (activations, more_activations, networks, convolutions, normalizations,
+                                                 image_networks, optimizers)}
     for name in sys.argv[1:] or [*makers, *SEQUENTIALS]:
         if name in makers:
             write_safetensors(FOLDER / f"{name}.safetensors", makers[name](), metadata)

@@ -1,8 +1,7 @@
 // Chains of dense layers as one kernel against the equations in double.
 #include "device_matrix.hpp"
+#include "support/activations.hpp"
 #include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/reference.hpp"
 #include "support/worst.hpp"
 
 #include <plexus/layers/fused.hpp>
@@ -14,13 +13,7 @@ namespace {
 
 using namespace plexus::kernel_test;
 namespace px = plexus;
-
-reference::activation in_double(px::identity) { return reference::identity(); }
-reference::activation in_double(px::sigmoid) { return reference::sigmoid(); }
-reference::activation in_double(px::tanh) { return reference::tanh(); }
-reference::activation in_double(px::softplus) { return reference::softplus(); }
-reference::activation in_double(px::leaky_relu) { return reference::leaky_relu(); }
-reference::activation in_double(support::swish) { return reference::swish(); }
+using reference::in_double;
 
 // The layers of a chain in double, with weights that keep the activations' size.
 struct double_chain {
@@ -248,6 +241,12 @@ TEST_CASE("Chains of dense layers as one kernel agree with the equations in doub
     (check<I % 2 == 0, member<I>>(I, I % 3 == 0 ? 31 : I % 3 == 1 ? 1 : 128), ...);
   }
   (std::make_integer_sequence<int, 20>{});
+}
+
+TEST_CASE("Chains take every activation", "[fused]") {
+  check<true, support::elu_gelu_softsign_exponential<chain>>(20, 31);
+  check<true, support::selu_silu_hard_sigmoid_sine<chain>>(21, 31);
+  check<true, support::mish_squareplus_gelu_tanh<chain>>(22, 31);
 }
 
 using lecture =

@@ -1,9 +1,8 @@
 // Chains of dense layers in 16 bits as one kernel, layer by layer against the equations in double: what a
 // layer must make of the rounded values that the one before kept.
 #include "device_matrix.hpp"
+#include "support/activations.hpp"
 #include "support/catch.hpp"
-#include "support/data.hpp"
-#include "support/reference.hpp"
 
 #include <plexus/layers/fused_tensor.hpp>
 #include <plexus/plexus.hpp>
@@ -15,13 +14,7 @@ namespace {
 using namespace plexus::kernel_test;
 namespace px = plexus;
 using namespace plexus::cuda_names;
-
-reference::activation in_double(px::identity) { return reference::identity(); }
-reference::activation in_double(px::sigmoid) { return reference::sigmoid(); }
-reference::activation in_double(px::tanh) { return reference::tanh(); }
-reference::activation in_double(px::relu) { return reference::relu(); }
-reference::activation in_double(px::leaky_relu) { return reference::leaky_relu(); }
-reference::activation in_double(support::swish) { return reference::swish(); }
+using reference::in_double;
 
 template <class T>
 double rounding() {
@@ -280,6 +273,10 @@ using whole_groups = tensor_chain<fp16, input<128>, dense<33, px::leaky_relu>, d
                                   dense<128, px::tanh, no_bias>>;
 using long_one = tensor_chain<bf16, input<40>, dense<9, swish>, dense<70, px::sigmoid>, dense<31, px::relu>,
                               dense<2, px::leaky_relu>, dense<96, px::tanh>>;
+template <class... Layers>
+using in_fp16 = tensor_chain<fp16, Layers...>;
+template <class... Layers>
+using in_bf16 = tensor_chain<bf16, Layers...>;
 
 }  // namespace
 
@@ -294,4 +291,10 @@ TEST_CASE("Chains in 16 bits as one kernel agree with the equations", "[fused][s
   check<wide>(4, 31);
   check<whole_groups>(5, 300);
   check<long_one>(6, 128);
+}
+
+TEST_CASE("Chains in 16 bits take every activation", "[fused][slow]") {
+  check<support::elu_gelu_softsign_exponential<in_fp16>>(7, 31);
+  check<support::selu_silu_hard_sigmoid_sine<in_bf16>>(8, 31);
+  check<support::mish_squareplus_gelu_tanh<in_fp16>>(9, 31);
 }

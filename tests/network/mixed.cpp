@@ -23,6 +23,12 @@ using odd_network =
 const std::vector<reference::activation> odd_activations = {reference::relu(), reference::tanh(),
                                                             reference::swish(), reference::softplus()};
 
+// Activations of which two keep z, the last one among them.
+template <class Precision>
+using modern_network =
+    px::network<Precision, px::input<13>, px::dense<17, px::gelu>, px::dense<9, px::elu, px::no_bias>,
+                px::dense<21, px::squareplus>, px::dense<5, px::mish>>;
+
 // The lecture's shape: not one row is 128 bits long.
 template <class Precision>
 using small_network =
@@ -167,6 +173,7 @@ TEMPLATE_TEST_CASE("Gradients in 16 bits are FP32's to rounding", "[network]", i
     for (const int n : {1, 6, 33}) {
       check_gradients<odd_network, TestType>(n, policy);
       check_gradients<small_network, TestType>(n, policy);
+      check_gradients<modern_network, TestType>(n, policy);
     }
   }
 }

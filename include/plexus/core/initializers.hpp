@@ -59,6 +59,13 @@ struct glorot_normal {
   }
 };
 
+// Y. LeCun et al., "Efficient BackProp", 1998, section 4.6: variance 1 / fan_in.
+struct lecun_normal {
+  void operator()(cudaStream_t stream, view<float> w, random_stream random, fan size) const {
+    normal{0, 1 / std::sqrt(static_cast<float>(size.in))}(stream, w, random, size);
+  }
+};
+
 // K. He et al., "Delving deep into rectifiers", 2015, eq. 10: variance 2 / fan_in, for rectifiers.
 struct he_normal {
   void operator()(cudaStream_t stream, view<float> w, random_stream random, fan size) const {
