@@ -73,8 +73,10 @@ class record {
 // or CR; a byte order mark is skipped.
 class scanner {
  public:
-  // What is longer is no line of a table, but perhaps a quote that is never closed.
+  // What is longer is no line of a table, but perhaps a quote that is never closed. The fields, which take
+  // more memory than the text of a short one, have a limit of their own.
   static constexpr std::size_t longest_record = std::size_t{1} << 24;
+  static constexpr std::size_t most_fields = std::size_t{1} << 20;
 
   scanner(byte_source& packed, char separator) : packed_(packed), source_(packed), separator_(separator) {
     constexpr std::string_view mark = "\xef\xbb\xbf";
@@ -120,6 +122,7 @@ class scanner {
  private:
   static constexpr int end = -1;
   static constexpr const char* quote_all = "put all of the field in quotes, and write each quote in it twice";
+  static constexpr const char* a_line_each = "close its quotes, or give a table with a line for each sample";
 
   void refill() {
     at_ = 0;
@@ -154,7 +157,9 @@ class scanner {
       } else {
         read_plain(to);
       }
-      require_room(to);
+      if (to.fields.size() == most_fields) {
+        refuse_line(record_line_, "has more than " + std::to_string(most_fields) + " fields", a_line_each);
+      }
       to.fields.push_back({to.text.size(), line, quoted});
     } while (take(separator_));
     const bool carriage_return = take('\r'), line_feed = take('\n');
@@ -191,14 +196,10 @@ class scanner {
   }
 
   void append_next(record& to) {
-    require_room(to);
+    if (to.text.size() == longest_record) {
+      refuse_line(record_line_, "has more than " + std::to_string(longest_record) + " bytes", a_line_each);
+    }
     to.text += chunk_[at_++];
-  }
-
-  void require_room(const record& to) const {
-    if (to.text.size() + to.fields.size() < longest_record) return;
-    refuse_line(record_line_, "is longer than " + std::to_string(longest_record) + " bytes",
-                "close its quotes, or give a table with a line for each sample");
   }
 
   byte_source& packed_;

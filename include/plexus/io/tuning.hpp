@@ -101,6 +101,8 @@ class reader {
       return nlohmann::json::parse(bytes);
     } catch (const nlohmann::json::parse_error& error) {
       refuse("it is not valid JSON near byte " + std::to_string(error.byte), again);
+    } catch (const nlohmann::json::out_of_range&) {
+      refuse("it has a number beyond the range of double", again);
     }
   }
 
