@@ -240,6 +240,8 @@ TEST_CASE("bad input: CSV files", "[bad_input]") {
            "line 3, column 1 (\"width\"): it is missing, and so are all after it", as_first, flower("1")},
           {"too many fields", load_flowers, reading, "line 3, column 3: the first line has only 3 columns",
            as_first, flower("1,2,rose,")},
+          {"a line of an empty quoted field", load_flowers, reading,
+           "line 3, column 1 (\"width\"): it is missing, and so are all after it", as_first, flower("\"\"")},
           {"a fault after a field of several lines", load_flowers, reading,
            "line 6, column 1 (\"width\"): \"?\" is no number", correct,
            flower("1,2,\"r\r\no\rse\"\n1,?,rose")},
