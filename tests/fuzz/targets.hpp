@@ -89,13 +89,15 @@ inline void read_npy(bytes input) {
       "an array is another after writing and reading");
 }
 
-inline plexus::gemm_choices choices_in(bytes input) {
-  return plexus::tuning::reader(plexus::byte_source(input, "reading tuning data in memory"))();
-}
-
+// For the device that the corpus is of, whatever runs this.
 inline void read_tuning(bytes input) {
-  const std::string text = plexus::tuning::text_of(choices_in(input));
-  require_sound(plexus::tuning::text_of(choices_in(std::as_bytes(std::span(text)))) == text,
+  const plexus::tuning::device_identity device{"hostcuda: CPU", 80};
+  const auto text_of_choices = [&](bytes file) {
+    plexus::tuning::reader reader(plexus::byte_source(file, "reading tuning data in memory"), device);
+    return plexus::tuning::text_of(reader(), device);
+  };
+  const std::string text = text_of_choices(input);
+  require_sound(text_of_choices(std::as_bytes(std::span(text))) == text,
                 "choices are others after writing and reading");
 }
 
