@@ -3,9 +3,10 @@
 
 #include <plexus/data/csv.hpp>
 
-#include <clocale>
+#include <cmath>
 #include <cstdio>
-#include <limits>
+#include <cstdlib>
+#include <locale>
 #include <random>
 
 namespace {
@@ -117,10 +118,8 @@ TEST_CASE("a CSV file may have another separator") {
 // Against strtod in the C locale; the halves between two floats are not met by chance.
 TEST_CASE("numbers of a CSV file are the nearest floats, at the ends of their range as well") {
   std::mt19937 random(5);
-  std::vector<std::string> texts = {
-      "0",        "-0",        "1e-60", "-1e-400", "3.4028235e38", "-3.4028235e38",
-      "1.17e-38", "1.401e-45", "1e30",  "-88",     "16777217",     "000.1"};
-  texts.erase(texts.begin() + 3);  // whether a double underflows is the library's to say
+  std::vector<std::string> texts = {"0",         "-0",   "1e-60", "3.4028235e38", "-3.4028235e38", "1.17e-38",
+                                    "1.401e-45", "1e30", "-88",   "16777217",     "000.1"};
   for (int i = 0; i < 500; ++i) {
     char text[64];
     const double mantissa = std::uniform_real_distribution<double>(-10, 10)(random);
@@ -137,6 +136,17 @@ TEST_CASE("numbers of a CSV file are the nearest floats, at the ends of their ra
   const px::csv_dataset data = parse(table, last_is_label);
   CHECK(data.inputs == expected);
   CHECK(std::signbit(data.inputs[1]));
+}
+
+struct decimal_comma : std::numpunct<char> {
+  char do_decimal_point() const override { return ','; }
+};
+
+TEST_CASE("numbers of a CSV file have a decimal point in any locale") {
+  const std::locale before = std::locale::global(std::locale(std::locale(), new decimal_comma));
+  const px::csv_dataset data = parse("x,y\n1.5,0\n", last_is_label);
+  std::locale::global(before);
+  CHECK(data.inputs == std::vector<float>{1.5f});
 }
 
 TEST_CASE("lines of a CSV file may be longer than what is read at once") {
