@@ -135,7 +135,10 @@ class scanner {
   }
 
   bool sees(char byte) { return peek() == static_cast<unsigned char>(byte); }
-  bool sees_blank() { return !sees(separator_) && (sees(' ') || sees('\t')); }
+  bool is_blank(int byte) const {
+    return (byte == ' ' || byte == '\t') && byte != static_cast<unsigned char>(separator_);
+  }
+  bool sees_blank() { return is_blank(peek()); }
   bool sees_field_end() { return sees(separator_) || sees('\n') || sees('\r') || peek() == end; }
 
   // Takes the next byte if it is this one.
@@ -167,17 +170,16 @@ class scanner {
   }
 
   void read_plain(record& to) {
-    std::size_t text_end = to.text.size();  // before the blanks that follow
-    while (!sees_field_end()) {
-      if (sees('"')) {
-        refuse_field(line_, to.fields.size(), "a quote stands in a field that does not begin with one",
-                     quote_all);
-      }
-      const bool blank = sees_blank();
-      append_next(to);
-      if (!blank) text_end = to.text.size();
+    const std::size_t begin = to.text.size();
+    do {
+      const std::string_view rest = std::string_view(chunk_).substr(at_, size_ - at_);
+      append_next(to, std::min(rest.find_first_of(std::string_view(marks_)), rest.size()));
+    } while (at_ == size_ && peek() != end);
+    if (sees('"')) {
+      refuse_field(line_, to.fields.size(), "a quote stands in a field that does not begin with one",
+                   quote_all);
     }
-    to.text.resize(text_end);
+    while (to.text.size() > begin && is_blank(to.text.back())) to.text.pop_back();
   }
 
   // What follows the opening quote.
@@ -185,7 +187,7 @@ class scanner {
     const std::size_t line = line_;
     while (!take('"') || sees('"')) {  // two in a row stand for one
       if (peek() == end) refuse_field(line, to.fields.size(), "its quote is never closed", "close it");
-      append_next(to);
+      append_next(to, 1);
       const char byte = to.text.back();
       if (byte == '\n' || (byte == '\r' && !sees('\n'))) ++line_;
     }
@@ -195,16 +197,18 @@ class scanner {
     }
   }
 
-  void append_next(record& to) {
-    if (to.text.size() == longest_record) {
+  void append_next(record& to, std::size_t count) {
+    if (count > longest_record - to.text.size()) {
       refuse_line(record_line_, "has more than " + std::to_string(longest_record) + " bytes", a_line_each);
     }
-    to.text += chunk_[at_++];
+    to.text.append(chunk_, at_, count);
+    at_ += count;
   }
 
   byte_source& packed_;
   unzipped_source source_;
   char separator_;
+  std::string marks_{separator_, '"', '\r', '\n'};  // where a field without quotes ends, or is at fault
   std::string chunk_ = std::string(std::size_t{1} << 16, '\0');
   std::size_t at_ = 0;
   std::size_t size_ = 0;
@@ -332,9 +336,7 @@ class reader {
     if (failure == std::errc::invalid_argument || rest != text.data() + text.size()) {
       refuse(column, shown(text) + " is no number", "correct it or ignore the column");
     }
-    if (std::isnan(value) || (std::isinf(value) && failure == std::errc())) {
-      refuse(column, shown(text) + " is not finite", fill_in);
-    }
+    if (!std::isfinite(value)) refuse(column, shown(text) + " is not finite", fill_in);
     const auto narrow = static_cast<float>(value);
     if (failure != std::errc() || std::isinf(narrow)) {
       refuse(column, shown(text) + " is out of the range of float", "scale the column");
