@@ -257,6 +257,8 @@ TEST_CASE("bad input: CSV files", "[bad_input]") {
            flower("1,2,\"r\r\no\rse\"\n1,?,rose")},
           {"a fault in a field of several lines", load_flowers, reading,
            "line 3, column 0 (\"length\"): \"1\\x0a2\" is no number", correct, flower("\"1\n2\",2,rose")},
+          {"a fault on a later line of a sample", load({.label = 0}), reading,
+           "line 3, column 1 (\"x\"): \"?\" is no number", correct, file("y,x\n\"a\nb\",?\n")},
           {"a blank line within a table", load_flowers, reading, "line 3 is blank, and others follow it",
            "remove it", flower("\n\n1,2,rose")},
           {"a quote that is never closed", load_flowers, reading,
