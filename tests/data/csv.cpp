@@ -101,6 +101,12 @@ TEST_CASE("quoted fields of a CSV file hold separators, quotes, line breaks and 
   CHECK(data.labels == std::vector<int>{0, 3, 1, 2});
 }
 
+TEST_CASE("an empty field takes no blanks from the quoted one before it") {
+  const px::csv_dataset data =
+      parse("1,\" a \",\n2,\"b\",\n", {.has_header = false, .label = 1, .ignored = {2}});
+  CHECK(data.class_names == names{" a ", "b"});
+}
+
 TEST_CASE("a CSV file may have another separator") {
   const char separator = GENERATE(';', '\t', ' ', '|');
   std::string text = "1.5,a b,7\n2.5,\"x,y\",8\n";

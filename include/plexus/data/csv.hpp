@@ -328,7 +328,7 @@ class reader {
     if (label_) data_.labels.push_back(label(*label_));
   }
 
-  // Read as double, so that what is small becomes the nearest float and what is large is told from it.
+  // Read as double, so that what is too small for float is rounded and what is too large is seen.
   float number(std::size_t column) const {
     const std::string_view text = text_of(column);
     double value = 0;
