@@ -142,6 +142,8 @@ TEST_CASE("bad input: tuning files", "[bad_input]") {
           {"a size beyond all memory", load, reading,
            "the k of product 1 is no whole number from 1 to 1073741824", again,
            file_with("\"k\":300", "\"k\":18446744073709551615")},
+          {"a number beyond double in a tuning file", load, reading,
+           "it has a number beyond the range of double", again, file_with("\"k\":300", "\"k\":1e999")},
           {"a fractional number of slices", load, reading,
            "the slices of product 1 is no whole number from 1 to 1073741824", again,
            file_with("\"slices\":1", "\"slices\":1.5")},

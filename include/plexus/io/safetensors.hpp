@@ -34,14 +34,6 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
 
 namespace safetensors {
 
-// A list with at most `most` of the items, and how many there are beyond.
-inline std::string listed(const std::vector<std::string>& items) {
-  constexpr std::size_t most = 8;
-  std::string text;
-  for (std::size_t i = 0; i < items.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + items[i];
-  return items.size() > most ? text + " and " + std::to_string(items.size() - most) + " more" : text;
-}
-
 // The tensors of `file`, in the order of `wanted` (whose data play no part). All that is missing, surplus or
 // of another dtype or shape is named in one error, before any data are read.
 inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_tensor> wanted) {

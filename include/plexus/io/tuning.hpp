@@ -42,8 +42,7 @@ inline std::string compact(const nlohmann::ordered_json& value) {
 }
 
 // A line for each product.
-inline std::string text_of(const gemm_choices& choices) {
-  const device_identity device = this_device();
+inline std::string text_of(const gemm_choices& choices, const device_identity& device = this_device()) {
   std::string text = "{\"" + std::string(format_key) + "\": " + std::to_string(format) +
                      ",\n \"device\": " + compact(device.name) +
                      ", \"capability\": " + std::to_string(device.capability) + ",\n \"products\": [";
@@ -67,7 +66,8 @@ inline std::string text_of(const gemm_choices& choices) {
 // Understands a file whole before anything comes of it.
 class reader {
  public:
-  explicit reader(byte_source source) : source_(std::move(source)) {}
+  explicit reader(byte_source source, device_identity device = this_device())
+      : source_(std::move(source)), device_(std::move(device)) {}
 
   gemm_choices operator()() {
     const nlohmann::json file = parsed();
@@ -75,7 +75,7 @@ class reader {
       refuse("it has no \"" + std::string(format_key) + "\" of " + std::to_string(format),
              "give a file that save_tuning() wrote");
     const device_identity device{text(file, "device"), whole(file, "capability")};
-    if (device != this_device()) {
+    if (device != device_) {
       refuse("it is of the device " + shown(device.name) + " of capability " +
                  std::to_string(device.capability) + ", which this is not",
              "tune on this device");
@@ -101,6 +101,8 @@ class reader {
       return nlohmann::json::parse(bytes);
     } catch (const nlohmann::json::parse_error& error) {
       refuse("it is not valid JSON near byte " + std::to_string(error.byte), again);
+    } catch (const nlohmann::json::out_of_range&) {
+      refuse("it has a number beyond the range of double", again);
     }
   }
 
@@ -188,6 +190,7 @@ class reader {
   static constexpr const char* again = "tune and save again";
 
   byte_source source_;
+  device_identity device_;
   int number_ = 0;  // of the product being read, from 1
 };
 
