@@ -38,10 +38,9 @@ void check_kind(const std::string& name, const std::string& kind, const LossFor&
     const std::vector<float> values = kind == "values"   ? golden::between(2, 4, size)
                                       : kind == "masses" ? masses(size)
                                                          : std::vector<float>{};
-    const std::vector<int> labels =
-        kind == "labels" ? golden::labels(5, batch, width) : std::vector<int>{};
-    const auto found = support::differentiate<Sharing>(loss_for(width), golden::between(1, 4, size), width,
-                                                       values, labels);
+    const std::vector<int> labels = kind == "labels" ? golden::labels(5, batch, width) : std::vector<int>{};
+    const auto found =
+        support::differentiate<Sharing>(loss_for(width), golden::between(1, 4, size), width, values, labels);
     const std::string path = name + "/" + kind + "/" + std::to_string(width);
     check_close(path + "/loss", std::vector{found.loss});
     check_close(path + "/gradient", found.gradient);
@@ -96,6 +95,7 @@ TEST_CASE("Softmax cross-entropy with class weights is PyTorch's sum over n", "[
   std::vector<float> numbers = golden::unit(6, 40);
   for (float& weight : numbers) weight += 0.25f;
   const px::buffer<float> weights = px::to_device(on.get(), numbers);
+  on.synchronize();
   for (const float smoothing : {0.0f, 0.125f}) {
     check_for_each_width(
         smoothing == 0 ? "cross_entropy_weights" : "cross_entropy_weights_smooth", classes, [&](int width) {
@@ -107,6 +107,5 @@ TEST_CASE("Softmax cross-entropy with class weights is PyTorch's sum over n", "[
 TEST_CASE("Summed losses are PyTorch's sums", "[golden]") {
   check("summed_huber", values, px::summed{px::huber{.delta = 2.5f}});
   check("summed_kl_divergence", {"masses"}, px::summed{px::kl_divergence{}});
-  check("summed_cross_entropy", {"labels"},
-        px::summed{px::softmax_cross_entropy{.label_smoothing = 0.125f}});
+  check("summed_cross_entropy", {"labels"}, px::summed{px::softmax_cross_entropy{.label_smoothing = 0.125f}});
 }

@@ -40,8 +40,8 @@ struct loss_rows {
   }
 };
 
-// Over the n samples `a` (n, width); exactly one of `values` (n, width) and `labels` (n) is not empty. What is
-// never written stays NaN.
+// Over the n samples `a` (n, width); exactly one of `values` (n, width) and `labels` (n) is not empty. What
+// is never written stays NaN.
 template <sharing Sharing = sharing::as_the_pass_does, class Loss>
 loss_and_gradient differentiate(const Loss& loss, const std::vector<float>& a, int width,
                                 const std::vector<float>& values, const std::vector<int>& labels = {}) {

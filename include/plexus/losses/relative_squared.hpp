@@ -20,8 +20,8 @@ struct relative_squared {
   // The slope holds the denominator constant, so it is not C's: a noisy y is then still met in its mean, and
   // no output grows for the denominator's sake.
   PLEXUS_FN loss_term operator()(float a, float y) const {
-    const float difference = a - y, relative = difference / (a * a + epsilon);
-    return {difference * relative, 2 * relative};
+    const float difference = a - y, denominator = a * a + epsilon;
+    return {difference * difference / denominator, 2 * difference / denominator};
   }
 };
 
