@@ -101,6 +101,11 @@ int main() {
   train(px::network<px::mixed<px::bf16>, px::input<128>, px::dense<128, px::tanh>,
                     px::dense<64, px::sigmoid>>{},
         px::quadratic{}, px::sgd{});
+  // Losses: of each output, of all of them, and with their parameters.
+  px::network<px::input<3>, px::dense<40>> judged;
+  train(judged, px::huber{}, px::sgd{});
+  train(judged, px::summed{px::binary_cross_entropy{}}, px::sgd{});
+  train(judged, px::kl_divergence{}, px::sgd{});
   // Chains as one kernel, of each width that a block is arranged for.
   train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
                     px::dense<128, px::softplus>>{},
