@@ -126,10 +126,11 @@ TEST_CASE("The accuracy of a single output counts the logits above 0", "[train]"
   support::set_parameter(straight, 0, {1});
   const px::dataset likely{.features = 1,
                            .outputs = 1,
-                           .inputs = {2, 2, -2, -2, 0, 0},
+                           .inputs = {2, 2, -2, -2, 0},
                            .labels = {},
-                           .targets = {0.75f, 0.5f, 0.25f, 0.75f, 0, 1}};
-  CHECK(px::evaluate(straight, likely, px::binary_cross_entropy{}).accuracy == 3 / 6.0);
+                           .targets = {0.75f, 0.5f, 0.25f, 0.25f, 0}};
+  CHECK(px::evaluate(straight, likely, px::binary_cross_entropy{}).accuracy == 4 / 5.0);
+  CHECK(px::evaluate(straight, likely, px::hinge{}).accuracy == 3 / 5.0);  // any target above 0 is positive
 }
 
 TEST_CASE("A binary loss of several outputs is judged by the largest", "[train]") {
@@ -177,6 +178,9 @@ TEST_CASE("A loss is validated before anything is computed with it", "[train]") 
   const px::buffer<float> y = px::to_device(net.stream(), data.targets);
   const auto inputs = px::matrix<const float>(x.data(), 8, 4);
   const px::target_view targets{nullptr, y.data(), 3};
+  net.judge(inputs, targets, px::mean_squared{});
+  const double total = net.totals().loss;
+  REQUIRE(total > 0);
   const auto check = [&](const auto& loss, const std::string& message) {
     const auto refuses = [&](const auto& act) { CHECK(support::error_message(act) == message); };
     refuses([&] { net.backward(inputs, targets, loss); });
@@ -185,7 +189,7 @@ TEST_CASE("A loss is validated before anything is computed with it", "[train]") 
     refuses([&] { px::evaluate(net, data, loss); });
     refuses([&] { px::fit(net, data, loss, px::sgd{}, {.epochs = 1, .batch = 4}); });
     CHECK(support::parameter_values(net) == before);
-    CHECK(net.totals().loss == 0);
+    CHECK(net.totals().loss == total);
   };
   check(refused{}, "configuring a loss: it is refused; take another");
   check(px::summed{refused{}}, "configuring a loss: it is refused; take another");

@@ -38,6 +38,7 @@ evaluation mean_of(const batch_totals& totals, double samples) {
 template <class Network, class Loss>
 evaluation evaluate(Network& net, const device_dataset& data, const Loss& loss) {
   constexpr int rows_at_once = 256;
+  validate_loss(loss, Network::output_size);
   const batch_totals under_way = net.totals();  // of an epoch, where a progress callback evaluates
   net.reset_totals();
   for (int first = 0; first < data.size(); first += rows_at_once) {
