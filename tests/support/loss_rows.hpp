@@ -53,10 +53,10 @@ loss_and_gradient differentiate(const Loss& loss, const std::vector<float>& a, i
   const plexus::buffer<float> losses =
       plexus::to_device(on.get(), std::vector<float>(static_cast<std::size_t>(n), NAN));
   const plexus::buffer<float> gradients = plexus::to_device(on.get(), std::vector<float>(a.size(), NAN));
-  const loss_rows<Loss> rows{loss, plexus::matrix<const float>(outputs.data(), n, width),
-                             labels.empty() ? plexus::target_view{nullptr, targets.data(), width}
-                                            : plexus::target_view{classes.data(), nullptr, 0},
-                             losses.data(), plexus::matrix(gradients.data(), n, width)};
+  const plexus::target_view y = labels.empty() ? plexus::target_view{nullptr, targets.data(), width}
+                                               : plexus::target_view{classes.data(), nullptr, 0};
+  const loss_rows<Loss> rows{loss, plexus::matrix<const float>(outputs.data(), n, width), y, losses.data(),
+                             plexus::matrix(gradients.data(), n, width)};
   if constexpr (Sharing == sharing::as_the_pass_does) {
     plexus::for_each_row(on.get(), n, rows);
   } else if constexpr (Sharing == sharing::by_a_warp) {
