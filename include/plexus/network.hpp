@@ -178,7 +178,8 @@ class basic_network {
   // ---- Training. Batches x (n, input_size) and y are in device memory, but for the steps on host memory
   // below.
 
-  // Forward, the loss (the mean over the batch) and the gradients of all parameters.
+  // Forward, the loss (the mean over the batch, unless it is a summed one) and the gradients of all
+  // parameters.
   template <class Loss>
   void backward(matrix_view<const float> x, target_view y, const Loss& loss) {
     propagate(x, y, loss, no_input_delta{});
@@ -250,6 +251,7 @@ class basic_network {
   template <class Loss>
   void judge(matrix_view<const float> x, target_view y, const Loss& loss) {
     require_one_target(y, "judging a network");
+    validate_loss(loss, output_size);
     forward(x);
     for_each_row(stream(), x.rows, judge_rows<Loss>{loss, outputs(x.rows), y, results()});
     add_to_totals(x.rows);
@@ -699,13 +701,14 @@ class basic_network {
     detail::require_samples(x, input_size, "training a network");
     require(x.rows > 0, "training a network", "the batch is empty", "give at least one sample");
     require_one_target(y, "training a network");
+    validate_loss(loss, output_size);
     reserve_training(x.rows);
     forward_layers(x, true);
     const auto derivative = derivative_of<layer_count - 1>(x.rows);
     for_each_row(stream(), x.rows,
                  output_delta_rows<Loss, std::remove_const_t<decltype(derivative)>, storage>{
                      loss, outputs(x.rows), y, results(), delta_of<layer_count - 1>(x.rows), derivative,
-                     1 / static_cast<float>(x.rows), scale_of_loss()});
+                     1 / divisor_of<Loss>(static_cast<float>(x.rows)), scale_of_loss()});
     add_to_totals(x.rows);
     backward_layers(x, dx);
     if constexpr (scales_loss) {

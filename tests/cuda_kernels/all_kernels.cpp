@@ -109,6 +109,11 @@ int main() {
   plain.update(px::scheduled{px::adagrad{}, px::one_cycle{}});
   plain.update(px::lion{});
   in_fp16.update(px::clip_norm{px::scheduled{px::adamw{}, cosine}, 1.0f});
+  // Losses: of each output, of all of them, and with their parameters.
+  px::network<px::input<3>, px::dense<40>> judged;
+  train(judged, px::huber{}, px::sgd{});
+  train(judged, px::summed{px::binary_cross_entropy{}}, px::sgd{});
+  train(judged, px::kl_divergence{}, px::sgd{});
   // Chains as one kernel, of each width that a block is arranged for.
   train(px::network<px::input<128>, px::dense<128, px::tanh>, px::dense<64, px::softplus>,
                     px::dense<128, px::softplus>>{},

@@ -10,8 +10,9 @@ numbers are multiples of 2^-12, so float32 holds them exactly and both sides beg
 that convolves, pools or normalises are stored the outputs and all gradients of the quadratic cost (float32). Of a network are
 stored the outputs and the loss before training, every gradient of the first step (float32), the losses of ten
 steps (float64), and the parameters after them: all of a small network's; of a large one's tensors every 61st entry, and
-the sums of each row and of each column with alternating signs (float64), in which no single wrong entry can hide. Of an
-optimiser are stored the parameters after some updates (float64)."""
+the sums of each row and of each column with alternating signs (float64), in which no single wrong entry can hide. Of a
+loss are stored its value (float64) and its gradient with respect to the outputs (float32), of an optimiser the parameters
+after some updates (float64)."""
 import copy
 import json
 import pathlib
@@ -317,6 +318,76 @@ def normalizations():
     return tensors
 
 
+def mean_absolute_percentage(a, y, epsilon=1e-7):
+    return 100 * ((a - y).abs() / y.abs().clamp(min=epsilon)).mean()
+
+
+def relative_squared(a, y, epsilon=0.01):
+    return ((a - y).square() / (a.detach().square() + epsilon)).mean()
+
+
+def hinge(a, y, margin=1):
+    return nn.functional.relu(margin - torch.where(y > 0, 1, -1) * a).mean()
+
+
+def kl_divergence(a, y, reduction="batchmean"):
+    return nn.KLDivLoss(reduction=reduction)(a.log_softmax(1), y)
+
+
+def weighted_cross_entropy(label_smoothing):
+    """Of labels it is the sum over n: PyTorch's mean divides by the sum of the labels' weights."""
+    def loss(a, y):
+        function = nn.CrossEntropyLoss(unit(6, a.shape[1]) + 0.25, label_smoothing=label_smoothing, reduction="sum")
+        return function(a, y) / len(a)
+    return loss
+
+
+LOSSES = {  # what is summed or averaged, and the kinds of targets
+    "mean_squared": (nn.MSELoss(), ["values"]),
+    "mean_absolute": (nn.L1Loss(), ["values"]),
+    "huber": (nn.HuberLoss(), ["values"]),
+    "huber_delta": (nn.HuberLoss(delta=2.5), ["values"]),
+    "smooth_l1": (nn.SmoothL1Loss(), ["values"]),
+    "smooth_l1_beta": (nn.SmoothL1Loss(beta=2.5), ["values"]),
+    "smooth_l1_without": (nn.SmoothL1Loss(beta=0), ["values"]),
+    "mean_absolute_percentage": (mean_absolute_percentage, ["values"]),
+    "mean_absolute_percentage_epsilon": (lambda a, y: mean_absolute_percentage(a, y, 1.5), ["values"]),
+    "relative_squared": (relative_squared, ["values"]),
+    "relative_squared_epsilon": (lambda a, y: relative_squared(a, y, 2), ["values"]),
+    "hinge": (hinge, ["values", "masses", "labels"]),
+    "hinge_margin": (lambda a, y: hinge(a, y, 2.5), ["values"]),
+    "binary_cross_entropy": (nn.BCEWithLogitsLoss(), ["masses", "labels"]),
+    "binary_cross_entropy_weight": (nn.BCEWithLogitsLoss(pos_weight=torch.tensor(3.5)), ["masses", "labels"]),
+    "kl_divergence": (kl_divergence, ["masses", "labels"]),
+    "cross_entropy": (nn.CrossEntropyLoss(), ["masses", "labels"]),
+    "cross_entropy_smooth": (nn.CrossEntropyLoss(label_smoothing=0.125), ["masses", "labels"]),
+    "cross_entropy_weights": (weighted_cross_entropy(0), ["masses", "labels"]),
+    "cross_entropy_weights_smooth": (weighted_cross_entropy(0.125), ["masses", "labels"]),
+    "summed_huber": (nn.HuberLoss(delta=2.5, reduction="sum"), ["values"]),
+    "summed_kl_divergence": (lambda a, y: kl_divergence(a, y, "sum"), ["masses"]),
+    "summed_cross_entropy": (nn.CrossEntropyLoss(label_smoothing=0.125, reduction="sum"), ["labels"]),
+}
+
+
+def losses():
+    """Values have the range of the outputs; masses, a third of which are 0, add up to no particular sum."""
+    batch, tensors = 6, {}
+    for width in (1, 3, 10, 40):
+        targets = {"values": signed(2, 4, batch, width),
+                   "masses": unit(3, batch, width) * (numbers(4, batch, width) % 3 > 0),
+                   "labels": numbers(5, batch).long() % width}
+        for name, (loss, kinds) in LOSSES.items():
+            for kind in kinds:
+                a, y = signed(1, 4, batch, width).requires_grad_(), targets[kind]
+                if kind == "labels" and not "cross_entropy" in name.removeprefix("binary_cross_entropy"):
+                    y = nn.functional.one_hot(y, width).double()
+                value = loss(a, y)
+                value.backward()
+                tensors[f"{name}/{kind}/{width}/loss"] = value.detach().view(1)
+                tensors[f"{name}/{kind}/{width}/gradient"] = a.grad.float()
+    return tensors
+
+
 ACTIVATION_POINTS = [*torch.linspace(-8, 8, 129).tolist(), -200, -104, -89, -50, -20, 20, 50, 89, 104, 200,
                      *(s * 2.0**e for e in range(-30, -3, 3) for s in (-1, 1))]
 
@@ -441,7 +512,7 @@ def write_sequential(kind, metadata):
 def main():
     metadata = {"made_by": "tests/golden/make_golden.py", "pytorch": torch.__version__.split("+")[0]}
     makers = {make.__name__: make for make in (activations, more_activations, networks, convolutions, normalizations,
-                                                 image_networks, optimizers)}
+                                                 losses, image_networks, optimizers)}
     for name in sys.argv[1:] or [*makers, *SEQUENTIALS]:
         if name in makers:
             write_safetensors(FOLDER / f"{name}.safetensors", makers[name](), metadata)

@@ -33,6 +33,15 @@ support::folder_action scaling(const px::loss_scaling& rules) {
   };
 }
 
+// fit() by a loss that makes no sense.
+template <class Loss>
+support::folder_action training_by(const Loss& loss) {
+  return [=](const auto&) {
+    network net;
+    px::fit(net, support::largest_feature(10, 3, 2), loss, px::sgd{}, {.batch = 5});
+  };
+}
+
 // fit() on ten samples with something wrong.
 template <class Spoil>
 support::folder_action training_on(const Spoil& spoil) {
@@ -157,6 +166,32 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "updating a network", "its optimiser keeps 1 values of a parameter and the checkpoint has 2",
            "go on with the optimiser that was saved, or call forget_optimizer()"},
+          {"a Huber loss without a width", training_by(px::huber{.delta = 0}), "configuring huber",
+           "delta is not a positive number", "choose a delta such as 1"},
+          {"a smooth L1 of negative width", training_by(px::smooth_l1{.beta = -1}), "configuring smooth_l1",
+           "beta is not a number ≥ 0", "choose a beta such as 1, or 0 for mean_absolute"},
+          {"a relative error without an epsilon", training_by(px::relative_squared{.epsilon = 0}),
+           "configuring relative_squared", "epsilon is not a positive number",
+           "choose an epsilon such as 0.01"},
+          {"a percentage of nothing", training_by(px::mean_absolute_percentage{.epsilon = 0}),
+           "configuring mean_absolute_percentage", "epsilon is not a positive number",
+           "choose an epsilon such as 1e-7"},
+          {"a hinge with a margin that is NaN", training_by(px::hinge{.margin = not_a_number}),
+           "configuring hinge", "the margin is not a positive number", "choose a margin such as 1"},
+          {"a negative weight of positive samples",
+           training_by(px::binary_cross_entropy{.positive_weight = -1}), "configuring binary_cross_entropy",
+           "the positive weight is not a positive number",
+           "choose negative samples over positive ones, or 1"},
+          {"labels smoothed to nothing", training_by(px::softmax_cross_entropy{.label_smoothing = 1}),
+           "configuring softmax_cross_entropy", "the label smoothing is not in [0, 1)",
+           "choose one such as 0.1, or 0 for none"},
+          {"more class weights than classes",
+           [](const auto&) {
+             const px::buffer<float> weights(3);
+             training_by(px::softmax_cross_entropy{.class_weights = weights.view()})(std::string());
+           },
+           "configuring softmax_cross_entropy", "3 class weights for 2 outputs",
+           "give one weight per output, or none"},
           {"a loss scale of zero", scaling({.initial = 0}), "configuring loss scaling",
            "the first scale is not a positive number", "choose a power of two such as 65536"},
           {"a loss scale of zero to go on from",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <plexus/core/for_each.hpp>
+#include <plexus/losses/loss.hpp>
 #include <plexus/losses/target.hpp>
 
 #include <climits>
@@ -37,8 +38,18 @@ struct output_row {
   PLEXUS_FN float operator()(int j) const { return a[j]; }
 };
 
-// What a loss pass writes for each row: the loss, and 1 where the largest output is at the target's largest
-// place.
+// Whether the largest output is at the target's largest place; of a single output, whether a binary loss
+// takes it for the target's class.
+template <class Loss, class Group>
+PLEXUS_FN bool is_correct(const Loss& loss, Group group, const float* a, target_row y, int width) {
+  if constexpr (binary_loss<Loss>) {
+    if (width == 1) return loss.agrees(a[0], y(0));
+  }
+  const int guess = argmax(group, width, output_row{a});
+  return guess == (y.target.labels != nullptr ? y.target.labels[y.row] : argmax(group, width, y));
+}
+
+// What a loss pass writes for each row: the loss, and 1 where the row is correct.
 struct row_results {
   float* loss;
   float* correct;
@@ -47,12 +58,11 @@ struct row_results {
   PLEXUS_FN void operator()(Group group, int row, const Loss& loss_function, matrix_view<const float> a,
                             target_view y, Gradient gradient) const {
     const float* outputs = a.row(row);
-    const float value = loss_function(group, outputs, target_row{y, row}, a.cols, gradient);
-    const int guess = argmax(group, a.cols, output_row{outputs});
-    const int truth = y.labels != nullptr ? y.labels[row] : argmax(group, a.cols, target_row{y, row});
+    const float value = loss_of_sample(loss_function, group, outputs, target_row{y, row}, a.cols, gradient);
+    const bool is_right = is_correct(loss_function, group, outputs, target_row{y, row}, a.cols);
     if (group.rank() == 0) {
       loss[row] = value;
-      correct[row] = guess == truth ? 1.0f : 0.0f;
+      correct[row] = is_right ? 1.0f : 0.0f;
     }
   }
 };
@@ -75,7 +85,7 @@ struct judge_rows {
   }
 };
 
-// BP1: δ = ∇ₐC ⊙ σ'(z), with C the mean over the batch: scale = 1/n.
+// BP1: δ = ∇ₐC ⊙ σ'(z), with C the mean over the batch: scale = 1/n, or the sum: scale = 1.
 template <class Derivative, class T = float>
 struct store_delta {
   matrix_view<T> delta;

@@ -11,8 +11,8 @@
 namespace plexus::inline PLEXUS_ABI {
 
 struct evaluation {
-  double loss = 0;      // mean over the samples
-  double accuracy = 0;  // fraction in [0, 1]; NaN where a target is a single value
+  double loss = 0;      // mean over the samples, or the sum where the loss is a summed one
+  double accuracy = 0;  // fraction in [0, 1]; NaN where neither outputs nor loss tell classes apart
 };
 
 // Throws unless `data` is valid and has the network's widths.
@@ -28,16 +28,17 @@ void require_fit(const char* doing, const Network&, const dataset& data) {
 }
 
 // The means of what `samples` samples add up to.
-template <class Network>
+template <class Network, class Loss>
 evaluation mean_of(const batch_totals& totals, double samples) {
-  constexpr bool has_classes = Network::output_size > 1;
-  return {totals.loss / samples,
+  constexpr bool has_classes = Network::output_size > 1 || binary_loss<Loss>;
+  return {totals.loss / divisor_of<Loss>(samples),
           has_classes ? totals.correct / samples : std::numeric_limits<double>::quiet_NaN()};
 }
 
 template <class Network, class Loss>
 evaluation evaluate(Network& net, const device_dataset& data, const Loss& loss) {
   constexpr int rows_at_once = 256;
+  validate_loss(loss, Network::output_size);
   const batch_totals under_way = net.totals();  // of an epoch, where a progress callback evaluates
   net.reset_totals();
   for (int first = 0; first < data.size(); first += rows_at_once) {
@@ -45,12 +46,12 @@ evaluation evaluate(Network& net, const device_dataset& data, const Loss& loss) 
     x = {x.row(first), std::min(rows_at_once, data.size() - first), x.cols, x.ld};
     net.judge(x, data.targets().from(first), loss);
   }
-  const evaluation result = mean_of<Network>(net.totals(), data.size());
+  const evaluation result = mean_of<Network, Loss>(net.totals(), data.size());
   net.restore_totals(under_way);
   return result;
 }
 
-// Mean loss and accuracy of `net` over `data`.
+// Loss and accuracy of `net` over `data`.
 template <class Network, class Loss>
 evaluation evaluate(Network& net, const dataset& data, const Loss& loss) {
   require_fit("evaluating a network", net, data);

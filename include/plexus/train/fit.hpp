@@ -24,7 +24,7 @@ struct fit_options {
   const dataset* validation = nullptr;  // judged at each epoch's end
   bool shuffle = true;                  // a new order each epoch
   seed order{};                  // of the orders: epoch e of a network's life is a function of (order, e)
-  double stop_below = 0;         // ends after the first epoch whose mean training loss is below
+  double stop_below = 0;         // ends after the first epoch whose training loss is below
   std::uint64_t max_steps = 0;   // ends after so many steps; 0 is no limit
   progress_callback progress{};  // called about ten times a second and at each epoch's end
 };
@@ -147,7 +147,7 @@ class training_run {
 
   // What the epoch has come to; waits for the device.
   epoch_record record_of(int epoch, int done, clock::time_point begin) const {
-    const evaluation mean = mean_of<Network>(net_.totals(), done);
+    const evaluation mean = mean_of<Network, Loss>(net_.totals(), done);
     const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
     return {epoch, mean.loss, mean.accuracy,  {},
             {},    seconds,   done / seconds, skipped_steps() - skipped_before_};
@@ -218,6 +218,7 @@ template <class Network, class Loss, class Optimizer>
 history fit(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
             const fit_options& options = {}) {
   optimizer.validate();
+  validate_loss(loss, Network::output_size);
   require_fit("training a network", net, data);
   if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
   detail::validate(options, data);

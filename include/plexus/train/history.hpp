@@ -12,7 +12,7 @@ namespace plexus::inline PLEXUS_ABI {
 struct epoch_record {
   int epoch = 0;  // counted from 1
   double loss = 0;
-  double accuracy = 0;  // fraction in [0, 1]; NaN where a target is a single value
+  double accuracy = 0;  // fraction in [0, 1]; NaN where neither outputs nor loss tell classes apart
   std::optional<double> validation_loss{};
   std::optional<double> validation_accuracy{};
   double seconds = 0;

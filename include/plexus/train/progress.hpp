@@ -18,7 +18,7 @@ struct training_progress {
   std::size_t samples_total = 0;
   double samples_per_second = 0;
   double loss = 0;
-  double accuracy = 0;      // fraction in [0, 1]; NaN where a target is a single value
+  double accuracy = 0;      // fraction in [0, 1]; NaN where neither outputs nor loss tell classes apart
   double seconds_left = 0;  // until the last epoch's end
   bool epoch_finished = false;
   std::uint64_t skipped_steps = 0;          // of this epoch, by loss scaling
