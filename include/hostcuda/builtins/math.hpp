@@ -12,6 +12,9 @@
 #if defined(__GLIBC__)
 #define HOSTCUDA_INTRINSIC extern "C" inline
 #define HOSTCUDA_NOEXCEPT noexcept
+#if __GLIBC_PREREQ(2, 41)
+#define HOSTCUDA_LIBRARY_HAS_COSPI
+#endif
 #else
 namespace hostcuda {
 #define HOSTCUDA_INTRINSIC inline
@@ -26,7 +29,11 @@ HOSTCUDA_INTRINSIC float __sinf(float x) HOSTCUDA_NOEXCEPT { return std::sin(x);
 HOSTCUDA_INTRINSIC float __cosf(float x) HOSTCUDA_NOEXCEPT { return std::cos(x); }
 HOSTCUDA_INTRINSIC float __tanf(float x) HOSTCUDA_NOEXCEPT { return std::tan(x); }
 HOSTCUDA_INTRINSIC float __powf(float x, float y) HOSTCUDA_NOEXCEPT { return std::pow(x, y); }
+#if !defined(HOSTCUDA_LIBRARY_HAS_COSPI)
+HOSTCUDA_INTRINSIC double cospi(double x) HOSTCUDA_NOEXCEPT { return std::cos(3.14159265358979323846 * x); }
+#endif
 
+#undef HOSTCUDA_LIBRARY_HAS_COSPI
 #undef HOSTCUDA_INTRINSIC
 #undef HOSTCUDA_NOEXCEPT
 #if !defined(__GLIBC__)
