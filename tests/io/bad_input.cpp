@@ -3,6 +3,7 @@
 
 #include <plexus/inspect/training_curve.hpp>
 #include <plexus/io/canvas.hpp>
+#include <plexus/io/checkpoints.hpp>
 #include <plexus/io/safetensors.hpp>
 #include <plexus/plexus.hpp>
 
@@ -248,6 +249,17 @@ TEST_CASE("bad input: saving and loading a network", "[bad_input]") {
              for (int i = 1; i <= 9; ++i) all.push_back({std::to_string(i), "F32", {0}, {}});
              px::write_safetensors(folder / "weights", all);
            }},
+          {"checkpoints after no epochs",
+           [](const auto& folder) {
+             small_network net;
+             px::checkpoints(net, folder / "checkpoint", 0);
+           },
+           "configuring checkpoints", "the number of epochs between them is not positive",
+           "give 1 for one after each epoch"},
+          {"a history in a folder that is not there",
+           [](const auto& folder) { px::save_history({}, folder / "nowhere" / "history.csv"); },
+           "saving a history to 'FOLDER/nowhere/history.csv'", "the folder 'FOLDER/nowhere' does not exist",
+           "create it first"},
           {"plain weights for a checkpoint",
            [](const fs::path& folder) {
              small_network net{px::seed{1}};

@@ -1,4 +1,5 @@
 #include <plexus/plexus.hpp>
+#include <plexus/train/metrics.hpp>
 #include <plexus/tune.hpp>
 
 #include "support/bad_input.hpp"
@@ -192,6 +193,12 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "configuring softmax_cross_entropy", "3 class weights for 2 outputs",
            "give one weight per output, or none"},
+          {"a negative patience", [](const auto&) { fit(support::largest_feature(10, 3, 2), px::sgd{}, {.batch = 5, .stop_early = {.patience = -1}}); }, "configuring early stopping", "the patience is negative", "give a number of epochs, or 0 for no such rule"},
+          {"a least fall that is NaN", [](const auto&) { fit(support::largest_feature(10, 3, 2), px::sgd{}, {.batch = 5, .stop_early = {.least_fall = not_a_number}}); }, "configuring early stopping", "the least fall is not a number ≥ 0", "give a difference of losses, or 0"},
+          {"confusions of values", [](const auto&) { network net; px::confusion(net, support::random_targets(4, 3, 2)); }, "counting a network's confusions", "the data set has targets and no labels", "give one with labels"},
+          {"the top none", [](const auto&) { network net; px::top_k_accuracy(net, support::largest_feature(4, 3, 2), 0); }, "finding a network's top-k accuracy", "k is not positive", "give the number of outputs that the truth may be among"},
+          {"errors of labels", [](const auto&) { network net; px::errors_of(net, support::largest_feature(4, 3, 2)); }, "finding a network's errors", "the data set has labels and no targets", "give one with targets"},
+          {"confusions of a network that has diverged", [](const auto&) { network net; support::set_parameter(net, 3, {0, not_a_number}); px::confusion(net, support::largest_feature(4, 3, 2)); }, "counting a network's confusions", "an output for sample 0 is NaN", "train with a smaller rate, or load other weights"},
           {"a loss scale of zero", scaling({.initial = 0}), "configuring loss scaling",
            "the first scale is not a positive number", "choose a power of two such as 65536"},
           {"a loss scale of zero to go on from",

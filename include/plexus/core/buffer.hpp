@@ -66,6 +66,13 @@ void copy_to_host(cudaStream_t stream, std::span<T> to, const T* from) {
 }
 
 template <class T>
+void copy_on_device(cudaStream_t stream, T* to, view<const T> from) {
+  if (from.size == 0) return;
+  check(cudaMemcpyAsync(to, from.data, from.size * sizeof(T), cudaMemcpyDeviceToDevice, stream),
+        "copying on the device");
+}
+
+template <class T>
 std::vector<std::remove_const_t<T>> to_host(cudaStream_t stream, view<T> from) {
   std::vector<std::remove_const_t<T>> to(from.size);
   copy_to_host<std::remove_const_t<T>>(stream, to, from.data);

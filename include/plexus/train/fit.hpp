@@ -4,6 +4,7 @@
 
 #include <plexus/core/random.hpp>
 #include <plexus/train/device_dataset.hpp>
+#include <plexus/train/early_stopping.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/history.hpp>
 #include <plexus/train/progress.hpp>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -27,6 +29,8 @@ struct fit_options {
   double stop_below = 0;         // ends after the first epoch whose training loss is below
   std::uint64_t max_steps = 0;   // ends after so many steps; 0 is no limit
   progress_callback progress{};  // called about ten times a second and at each epoch's end
+  early_stopping stop_early{};   // ends when the loss falls no more, and brings back the best parameters
+  std::function<bool(const epoch_record&)> on_epoch{};  // called at each epoch's end; false ends training
 };
 
 namespace detail {
@@ -43,6 +47,7 @@ inline void validate(const fit_options& options, const dataset& data) {
   }
   require(options.stop_below >= 0, doing, "stop_below is negative or NaN",
           "give a loss, or 0 for no such rule");
+  options.stop_early.validate();
 }
 
 // Draws a batch and trains on it.
@@ -74,7 +79,8 @@ class training_run {
         batches_(data_, options.batch),
         full_step_(net, {net, batches_, loss, optimizer, options.batch}),
         last_step_(net, {net, batches_, loss, optimizer, data.size() % options.batch}),
-        order_(static_cast<std::size_t>(data.size())) {
+        order_(static_cast<std::size_t>(data.size())),
+        best_(net, options.stop_early) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
     net.reserve(options.batch);
   }
@@ -86,9 +92,11 @@ class training_run {
       if (!complete) {
         return ended(result, stop_reason::step_limit);
       }
-      if (result.epochs.back().loss < options_.stop_below) {
-        return ended(result, stop_reason::error_small_enough);
-      }
+      const epoch_record& record = result.epochs.back();
+      const bool may_improve = best_.after(record);
+      if (options_.on_epoch && !options_.on_epoch(record)) return ended(result, stop_reason::asked_to);
+      if (record.loss < options_.stop_below) return ended(result, stop_reason::error_small_enough);
+      if (!may_improve) return ended(result, stop_reason::no_improvement);
     }
     return ended(result, stop_reason::epochs_done);
   }
@@ -97,7 +105,8 @@ class training_run {
   using clock = std::chrono::steady_clock;
 
   // The losses of the last epoch say nothing about its last step.
-  history ended(history& result, stop_reason reason) const {
+  history ended(history& result, stop_reason reason) {
+    result.restored_epoch = best_.restore();
     for (const named_parameter& tensor : net_.parameters()) {
       const std::vector<float> values = to_host(net_.stream(), tensor.values);
       if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) continue;
@@ -207,6 +216,7 @@ class training_run {
   batch_drawer batches_;
   recorded_step<Network, batch_step<Network, Loss, Optimizer>> full_step_, last_step_;
   std::vector<int> order_;
+  best_epoch<Network> best_;
   std::uint64_t skipped_before_ = 0;  // this epoch
 };
 

@@ -1,0 +1,45 @@
+// Checkpoints in the course of fit(), and its history as a file. Needs nlohmann-json.
+#pragma once
+
+#include <plexus/io/safetensors.hpp>
+#include <plexus/train/history.hpp>
+
+namespace plexus::inline PLEXUS_ABI {
+
+// For fit_options::on_epoch: a checkpoint after every so many epochs of the network's life. To go on after a crash, or
+// later:
+//
+//   if (std::filesystem::exists(path)) px::load_checkpoint(net, path);
+//   px::fit(net, data, loss, optimizer, {.epochs = all - int(net.training_state().epoch), …,
+//                                        .on_epoch = px::checkpoints(net, path)});
+//
+// The file under that name is whole at any time: the new one replaces it at once.
+template <class Network>
+class checkpoints {
+ public:
+  checkpoints(Network& net, std::filesystem::path path, int every = 1)
+      : net_(&net), path_(std::move(path)), every_(every) {
+    require(every > 0, "configuring checkpoints", "the number of epochs between them is not positive",
+            "give 1 for one after each epoch");
+  }
+
+  bool operator()(const epoch_record&) const {
+    if (net_->training_state().epoch % static_cast<std::uint64_t>(every_) == 0) save_checkpoint(*net_, path_);
+    return true;
+  }
+
+ private:
+  Network* net_;
+  std::filesystem::path path_;
+  int every_;
+};
+
+// As a table of comma-separated values.
+inline void save_history(const history& past, const std::filesystem::path& path) {
+  atomic_file file(path, "saving a history to " + quoted(path));
+  const std::string text = to_csv(past);
+  file.write(std::as_bytes(std::span(text)));
+  file.commit();
+}
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,94 @@
+#include <plexus/plexus.hpp>
+
+#include "support/catch.hpp"
+#include "support/data.hpp"
+
+namespace px = plexus;
+
+namespace {
+
+using classifier = px::network<px::input<6>, px::dense<32, px::relu>, px::dense<4>>;
+
+// Few samples, and others to be judged by: the network soon learns the first ones by heart.
+struct overfitting {
+  px::dataset data = support::largest_feature(24, 6, 4), validation = support::largest_feature(60, 6, 4, 8);
+
+  template <class Network>
+  px::history operator()(Network& net, px::fit_options options) const {
+    options.batch = 8;
+    options.validation = &validation;
+    return px::fit(net, data, px::softmax_cross_entropy{}, px::adam{.rate = 0.03f}, options);
+  }
+  template <class Network>
+  double loss_of(Network& net) const {
+    return px::evaluate(net, validation, px::softmax_cross_entropy{}).loss;
+  }
+};
+
+int epoch_of_least_loss(const px::history& history) {
+  int best = 0;
+  for (std::size_t i = 1; i < history.epochs.size(); ++i) {
+    if (*history.epochs[i].validation_loss < *history.epochs[static_cast<std::size_t>(best)].validation_loss)
+      best = static_cast<int>(i);
+  }
+  return best + 1;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("Training ends when validation gets worse, with the parameters of the best epoch", "[train]",
+                   px::fp32, px::mixed<px::bf16>) {
+  const overfitting train;
+  px::network<TestType, px::input<6>, px::dense<32, px::relu>, px::dense<4>> net{px::seed{1}}, twin{px::seed{1}};
+  const px::history history = train(net, {.epochs = 200, .stop_early = {.patience = 4}});
+  const int best = epoch_of_least_loss(history);
+  CHECK(history.reason == px::stop_reason::no_improvement);
+  CHECK(history.epochs.size() == static_cast<std::size_t>(best + 4));
+  CHECK(history.restored_epoch == best);
+  CHECK(train.loss_of(net) == *history.epochs[static_cast<std::size_t>(best - 1)].validation_loss);
+  train(twin, {.epochs = best});
+  CHECK(support::parameter_values(net) == support::parameter_values(twin));
+}
+
+TEST_CASE("Without restoring, early stopping leaves the last parameters", "[train]") {
+  const overfitting train;
+  classifier net{px::seed{1}};
+  const px::history history = train(net, {.epochs = 200, .stop_early = {.patience = 3, .restore_best = false}});
+  CHECK(history.reason == px::stop_reason::no_improvement);
+  CHECK(history.restored_epoch == 0);
+  CHECK(train.loss_of(net) == *history.epochs.back().validation_loss);
+}
+
+TEST_CASE("The best parameters come back however training ends", "[train]") {
+  const overfitting train;
+  classifier net{px::seed{1}};
+  px::history history = train(net, {.epochs = 40, .stop_early = {.patience = 1000}});
+  CHECK(history.reason == px::stop_reason::epochs_done);
+  CHECK(history.restored_epoch == epoch_of_least_loss(history));
+  CHECK(train.loss_of(net) == *history.epochs[static_cast<std::size_t>(history.restored_epoch - 1)].validation_loss);
+
+  net.initialize(px::seed{1});
+  history = train(net, {.epochs = 40,
+                        .stop_early = {.patience = 1000},
+                        .on_epoch = [](const px::epoch_record& record) { return record.epoch < 30; }});
+  CHECK(history.reason == px::stop_reason::asked_to);
+  CHECK(history.epochs.size() == 30);
+  CHECK(train.loss_of(net) == *history.epochs[static_cast<std::size_t>(history.restored_epoch - 1)].validation_loss);
+}
+
+TEST_CASE("A fall that is too small does not count", "[train]") {
+  const overfitting train;
+  classifier net{px::seed{1}};
+  const px::history history = train(net, {.epochs = 50, .stop_early = {.patience = 2, .least_fall = 1e3}});
+  CHECK(history.epochs.size() == 3);  // the first epoch is a fall from infinity
+  CHECK(history.restored_epoch == 1);
+}
+
+TEST_CASE("Without a validation set the training loss counts", "[train]") {
+  const px::dataset data = support::largest_feature(40, 6, 4);
+  classifier net{px::seed{1}};
+  const px::history history =
+      px::fit(net, data, px::softmax_cross_entropy{}, px::sgd{.rate = 1e-12f}, {.epochs = 30, .batch = 40, .stop_early = {.patience = 5}});
+  CHECK(history.reason == px::stop_reason::no_improvement);
+  CHECK(history.epochs.size() < 30);
+}
