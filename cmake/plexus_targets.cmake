@@ -35,7 +35,7 @@ if(TARGET Boost::context AND TARGET Threads::Threads)
   # As on a GPU, no floating-point operation traps and none sets errno; g++ otherwise does not vectorise a choice
   # between two values, and no square root.
   target_compile_options(hostcuda::hostcuda INTERFACE
-    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-trapping-math;-fno-math-errno>)
+    "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-trapping-math;-fno-math-errno>")
   if(TARGET CBLAS::CBLAS)
     target_link_libraries(hostcuda::hostcuda INTERFACE CBLAS::CBLAS)
   endif()

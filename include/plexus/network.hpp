@@ -1,7 +1,7 @@
 // network<…>: a flat list of layers, each of which learns its input's shape from the one before.
 //
-// All parameters lie in one arena, all gradients in a second and the optimiser's state in a third of the same
-// layout: an update is one launch and a checkpoint one copy. They are in FP32 in every precision.
+// All parameters lie in one arena, all gradients in a second, and each value that the optimiser keeps of a
+// parameter in one more of the same layout: an update is one launch. They are in FP32 in every precision.
 #pragma once
 
 #include <plexus/core/buffer.hpp>
@@ -199,7 +199,7 @@ class basic_network {
   // are finite, and the loss scale is adjusted.
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
-    optimizer.validate();
+    detail::validate_optimizer(optimizer);
     if (optimizer_memory_.prepare(stream(), optimizer)) ++memory_version_;
     if constexpr (varying_optimizer<Optimizer>) {
       update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), parameters_.data(),
@@ -216,7 +216,7 @@ class basic_network {
   // One step of training: backward and update. A recorded_step makes one launch of it.
   template <class Loss, class Optimizer>
   void step(matrix_view<const float> x, target_view y, const Loss& loss, const Optimizer& optimizer) {
-    optimizer.validate();  // before anything has changed
+    detail::validate_optimizer(optimizer);  // before anything has changed
     backward(x, y, loss);
     update(optimizer);
   }
@@ -383,20 +383,23 @@ class basic_network {
     ++memory_version_;
   }
 
-  // Makes room for `values` of each parameter, zero, to be filled with the state of an optimiser that has
-  // made so many updates. The next update takes it over.
-  void restore_optimizer(int values, std::uint64_t updates) {
-    optimizer_memory_.restore(stream(), values, updates);
+  // Makes room for `values` of each parameter, zero, to be filled with the state of the optimiser of that
+  // name (its Optimizer::name) after so many updates. It goes on from there; another one is refused.
+  void restore_optimizer(const std::string& name, int values, std::uint64_t updates) {
+    optimizer_memory_.restore(stream(), name, values, updates);
     ++memory_version_;
   }
 
-  // The next update is an optimiser's first.
+  // The next update is an optimiser's first. So is the first one by another optimiser than before; a schedule
+  // or a clipping around the same one changes nothing of its state.
   void forget_optimizer() {
     optimizer_memory_.forget(stream());
     ++memory_version_;
   }
 
-  // How many updates an optimiser has made whose steps depend on that number. Waits for the device.
+  // The name of the optimiser that has the state; empty where there is none.
+  const std::string& optimizer_name() const { return optimizer_memory_.user(); }
+  // How many updates it has made, if its steps depend on that number. Waits for the device.
   std::uint64_t optimizer_updates() const { return optimizer_memory_.updates(stream()); }
 
   // Changes whenever memory that a recorded graph refers to has moved, or its kernels were chosen anew.
@@ -793,7 +796,10 @@ class basic_network {
 
   // ---- The parameters and their copies, the loss scale
 
-  using runs = arena_runs<layout::size>;
+  // Runs of parameters: a warp's work in an update, and in the norm of the gradients, whose parts one block
+  // adds up.
+  using runs = arena_runs<layout::size, platform::on_cpu ? 4096 : 128>;
+  using norm_runs = arena_runs<layout::size, 4096>;
 
   // In device memory, where the loss is scaled: not 0 where this step is to change nothing.
   const int* skip() const {
@@ -813,9 +819,9 @@ class basic_network {
   const step_type<Optimizer>* begin_step(const Optimizer& optimizer) {
     update_moment* const moment = optimizer_memory_.moment();
     if constexpr (needs_gradient_norm<Optimizer>) {
-      double* const parts = optimizer_memory_.template norm_parts<runs>();
-      for_each_row(stream(), runs::rows, gradient_squares<runs>{gradients_.data(), parts});
-      for_each_long_row(stream(), 1, gradient_length{parts, runs::rows, &moment->gradient_norm});
+      double* const parts = optimizer_memory_.template norm_parts<norm_runs>();
+      for_each_row(stream(), norm_runs::rows, gradient_squares<norm_runs>{gradients_.data(), parts});
+      for_each_long_row(stream(), 1, gradient_length{parts, norm_runs::rows, &moment->gradient_norm});
     }
     auto* const step = optimizer_memory_.template step<step_type<Optimizer>>();
     for_each(stream(), 1, begin_update<Optimizer>{optimizer, moment, step, skip()});

@@ -20,6 +20,8 @@ TEST_CASE("float intrinsics", "[hostcuda]") {
     CHECK(__sinf(x) == Approx(std::sin(static_cast<double>(x))).margin(1e-6));
     CHECK(__cosf(x) == Approx(std::cos(static_cast<double>(x))).margin(1e-6));
     CHECK(__powf(x, 1.75f) == Approx(std::pow(static_cast<double>(x), 1.75)).epsilon(1e-6));
+    CHECK(cospi(1e15 + 0.5) == 0);
+    CHECK(cospi(-1) == -1);
     CHECK(cospi(static_cast<double>(x)) ==
           Approx(std::cos(std::acos(-1.0) * static_cast<double>(x))).margin(1e-12));
     CHECK(rsqrtf(x) == Approx(1 / std::sqrt(static_cast<double>(x))).epsilon(1e-6));

@@ -1,5 +1,5 @@
-// Trains with a checkpoint after each epoch, from the checkpoint on where there is one, and prints what the parameters
-// have come to: killed <checkpoint> <epochs of the network's life>
+// Trains with a checkpoint after each epoch, from the checkpoint on where there is one, and prints what the
+// parameters have come to: killed <checkpoint> <epochs of the network's life>
 #include <plexus/io/checkpoints.hpp>
 #include <plexus/plexus.hpp>
 
@@ -17,9 +17,11 @@ int main(int, char** arguments) try {
   if (std::filesystem::exists(path)) px::load_checkpoint(net, path);
   const int left = epochs - static_cast<int>(net.training_state().epoch);
   if (left > 0) {
-    const px::scheduled optimizer{px::adamw{.rate = 0.01f},
-                                  px::cosine{.steps = static_cast<std::uint64_t>(epochs) * 32, .warm_up = 50}};
-    px::fit(net, support::largest_feature(1000, 20, 8), px::softmax_cross_entropy{}, px::clip_norm{optimizer, 1.0f},
+    const px::scheduled optimizer{
+        px::adamw{.rate = 0.01f},
+        px::cosine{.steps = static_cast<std::uint64_t>(epochs) * 32, .warm_up = 50}};
+    px::fit(net, support::largest_feature(1000, 20, 8), px::softmax_cross_entropy{},
+            px::clip_norm{optimizer, 1.0f},
             {.epochs = left, .batch = 32, .on_epoch = px::checkpoints(net, path)});
   }
   for (const std::vector<float>& tensor : support::parameter_values(net)) {

@@ -146,7 +146,7 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
           {"adam without a rate", updating(px::adam{.rate = 0}), "configuring adam", "the rate is not a positive number", "choose one such as 1e-3"},
           {"adam with a beta1 of one", updating(px::adam{.beta1 = 1}), "configuring adam", "the beta1 is not in [0, 1)", "choose one such as 0.9"},
           {"adamw with a NaN for beta2", updating(px::adamw{.beta2 = not_a_number}), "configuring adamw", "the beta2 is not in [0, 1)", "choose one such as 0.999"},
-          {"adamw with a negative epsilon", updating(px::adamw{.epsilon = -1}), "configuring adamw", "the epsilon is not a number ≥ 0", "choose one such as 1e-8"},
+          {"adamw with an epsilon of zero", updating(px::adamw{.epsilon = 0}), "configuring adamw", "the epsilon is not a positive number", "choose one such as 1e-8"},
           {"adamw with a negative weight decay", updating(px::adamw{.weight_decay = -1}), "configuring adamw", "the weight decay is not a number ≥ 0", "choose one such as 1e-2"},
           {"rmsprop with an alpha of one", updating(px::rmsprop{.alpha = 1}), "configuring rmsprop", "the alpha is not in [0, 1)", "choose one such as 0.99"},
           {"rmsprop with a negative momentum", updating(px::rmsprop{.momentum = -0.5f}), "configuring rmsprop", "the momentum is not in [0, 1)", "choose one such as 0.9, or 0 for none"},
@@ -155,18 +155,33 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
           {"clipping to a norm of zero", updating(px::clip_norm{px::sgd{}, 0.0f}), "clipping gradients by their norm", "the limit is not a positive number", "choose one such as 1"},
           {"clipping to a negative value", updating(px::clip_value{px::sgd{}, -1.0f}), "clipping gradients by their values", "the limit is not a positive number", "choose one such as 1"},
           {"a clipped optimiser without a rate", updating(px::clip_norm{px::adam{.rate = -1}, 1.0f}), "configuring adam", "the rate is not a positive number", "choose one such as 1e-3"},
-          {"steps of no updates", updating(px::scheduled{px::sgd{}, px::step_decay{.every = 0}}), "scheduling steps", "the number of updates is not positive", "choose one such as those of ten epochs"},
-          {"a decay to zero", updating(px::scheduled{px::sgd{}, px::exponential_decay{.factor = 0}}), "scheduling an exponential", "the rate is not a positive number", "choose one such as 0.999"},
-          {"a cosine that ends as it is warm", updating(px::scheduled{px::sgd{}, px::cosine{.steps = 5, .warm_up = 5}}), "scheduling a cosine", "the number of updates is not above those of the warm-up", "choose one such as those of all epochs"},
+          {"steps of no updates", updating(px::scheduled{px::sgd{}, px::step_decay{.every = 0}}), "scheduling steps", "the number of updates is not positive", "choose one such as 10000"},
+          {"a decay to zero", updating(px::scheduled{px::sgd{}, px::exponential_decay{.factor = 0}}), "scheduling an exponential", "the factor is not a positive number", "choose one such as 0.999"},
+          {"a cosine that ends as it is warm", updating(px::scheduled{px::sgd{}, px::cosine{.steps = 5, .warm_up = 5}}), "scheduling a cosine", "the number of updates is not above those of the warm-up", "choose one such as 10000"},
           {"one cycle that only falls", updating(px::scheduled{px::sgd{}, px::one_cycle{.rising = 0}}), "scheduling one cycle", "the rising part is not in (0, 1) and more than one update", "choose one such as 0.3"},
-          {"an optimiser that keeps less than the one of the checkpoint",
+          {"another optimiser than that of the checkpoint",
            [](const auto&) {
              network net;
-             net.restore_optimizer(2, 5);
+             net.restore_optimizer("adam", 2, 5);
              net.update(px::lion{});
            },
-           "updating a network", "its optimiser keeps 1 values of a parameter and the checkpoint has 2",
+           "updating a network",
+           "its optimiser is lion with 1 value of a parameter, and what was restored is of adam with 2 values of a parameter",
            "go on with the optimiser that was saved, or call forget_optimizer()"},
+          {"an optimiser restored with fewer than no values",
+           [](const auto&) { network{}.restore_optimizer("adam", -1, 5); }, "restoring an optimiser",
+           "the number of values of a parameter is negative", "give 0 or more"},
+          {"two optimisers in a recorded step",
+           [](const auto&) {
+             network net;
+             px::recorded_step step(net, [&] {
+               net.update(px::adam{});
+               net.update(px::lion{});
+             });
+             for (int i = 0; i < 3; ++i) step();
+           },
+           "updating a network", "its optimiser is another one than before, in a step that is being recorded",
+           "make one update in a recorded step, always by the same optimiser"},
           {"a Huber loss without a width", training_by(px::huber{.delta = 0}), "configuring huber",
            "delta is not a positive number", "choose a delta such as 1"},
           {"a smooth L1 of negative width", training_by(px::smooth_l1{.beta = -1}), "configuring smooth_l1",

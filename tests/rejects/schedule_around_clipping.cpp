@@ -1,5 +1,5 @@
 // Clipping has no rate that a schedule could change.
-// expect: scheduled takes an optimiser with a rate: clipping goes around it, clip_norm{scheduled{...}, limit}
+// expect: scheduled: the optimiser has no member rate; clipping goes around, clip_norm{scheduled{...}, limit}
 #include <plexus/plexus.hpp>
 
 namespace px = plexus;

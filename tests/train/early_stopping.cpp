@@ -36,10 +36,11 @@ int epoch_of_least_loss(const px::history& history) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("Training ends when validation gets worse, with the parameters of the best epoch", "[train]",
-                   px::fp32, px::mixed<px::bf16>) {
+TEMPLATE_TEST_CASE("Training ends when validation gets worse, with the parameters of the best epoch",
+                   "[train]", px::fp32, px::mixed<px::bf16>) {
   const overfitting train;
-  px::network<TestType, px::input<6>, px::dense<32, px::relu>, px::dense<4>> net{px::seed{1}}, twin{px::seed{1}};
+  px::network<TestType, px::input<6>, px::dense<32, px::relu>, px::dense<4>> net{px::seed{1}},
+      twin{px::seed{1}};
   const px::history history = train(net, {.epochs = 200, .stop_early = {.patience = 4}});
   const int best = epoch_of_least_loss(history);
   CHECK(history.reason == px::stop_reason::no_improvement);
@@ -53,7 +54,8 @@ TEMPLATE_TEST_CASE("Training ends when validation gets worse, with the parameter
 TEST_CASE("Without restoring, early stopping leaves the last parameters", "[train]") {
   const overfitting train;
   classifier net{px::seed{1}};
-  const px::history history = train(net, {.epochs = 200, .stop_early = {.patience = 3, .restore_best = false}});
+  const px::history history =
+      train(net, {.epochs = 200, .stop_early = {.patience = 3, .restore_best = false}});
   CHECK(history.reason == px::stop_reason::no_improvement);
   CHECK(history.restored_epoch == 0);
   CHECK(train.loss_of(net) == *history.epochs.back().validation_loss);
@@ -65,7 +67,8 @@ TEST_CASE("The best parameters come back however training ends", "[train]") {
   px::history history = train(net, {.epochs = 40, .stop_early = {.patience = 1000}});
   CHECK(history.reason == px::stop_reason::epochs_done);
   CHECK(history.restored_epoch == epoch_of_least_loss(history));
-  CHECK(train.loss_of(net) == *history.epochs[static_cast<std::size_t>(history.restored_epoch - 1)].validation_loss);
+  CHECK(train.loss_of(net) ==
+        *history.epochs[static_cast<std::size_t>(history.restored_epoch - 1)].validation_loss);
 
   net.initialize(px::seed{1});
   history = train(net, {.epochs = 40,
@@ -73,7 +76,8 @@ TEST_CASE("The best parameters come back however training ends", "[train]") {
                         .on_epoch = [](const px::epoch_record& record) { return record.epoch < 30; }});
   CHECK(history.reason == px::stop_reason::asked_to);
   CHECK(history.epochs.size() == 30);
-  CHECK(train.loss_of(net) == *history.epochs[static_cast<std::size_t>(history.restored_epoch - 1)].validation_loss);
+  CHECK(train.loss_of(net) ==
+        *history.epochs[static_cast<std::size_t>(history.restored_epoch - 1)].validation_loss);
 }
 
 TEST_CASE("A fall that is too small does not count", "[train]") {
@@ -87,8 +91,8 @@ TEST_CASE("A fall that is too small does not count", "[train]") {
 TEST_CASE("Without a validation set the training loss counts", "[train]") {
   const px::dataset data = support::largest_feature(40, 6, 4);
   classifier net{px::seed{1}};
-  const px::history history =
-      px::fit(net, data, px::softmax_cross_entropy{}, px::sgd{.rate = 1e-12f}, {.epochs = 30, .batch = 40, .stop_early = {.patience = 5}});
+  const px::history history = px::fit(net, data, px::softmax_cross_entropy{}, px::sgd{.rate = 1e-12f},
+                                      {.epochs = 30, .batch = 40, .stop_early = {.patience = 5}});
   CHECK(history.reason == px::stop_reason::no_improvement);
   CHECK(history.epochs.size() < 30);
 }

@@ -65,7 +65,7 @@ TEST_CASE("A step that overflows changes nothing but the scale, until one fits",
   const px::dataset data = support::random_targets(4, 5, 3);
   regression<in_fp16> net{px::seed{1}};
   net.set_loss_scaling({.initial = 0x1p22f, .backoff = 0.25f});
-  net.restore_optimizer(1, 0);
+  net.restore_optimizer(px::sgd::name, 1, 0);
   const auto before = state_of(net);
   float expected = 0x1p22f;
   int skipped = 0;

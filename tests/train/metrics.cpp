@@ -26,7 +26,8 @@ px::dataset labelled(std::vector<float> outputs, std::vector<int> labels) {
 
 TEST_CASE("Confusions are counted by true class and guess", "[train]") {
   auto net = pass_through<3>();
-  const px::dataset data = labelled({9, 1, 2,  5, 6, 1,  0, 7, 3,  4, 4, 4,  1, 2, 3,  2, 8, 7}, {0, 0, 1, 1, 2, 2});
+  const px::dataset data =
+      labelled({9, 1, 2, 5, 6, 1, 0, 7, 3, 4, 4, 4, 1, 2, 3, 2, 8, 7}, {0, 0, 1, 1, 2, 2});
   const px::confusion_matrix counts = px::confusion(net, data);
   CHECK(counts.classes == 3);
   CHECK(counts.counts == std::vector<std::uint64_t>{1, 1, 0, 1, 1, 0, 0, 1, 1});
@@ -45,7 +46,7 @@ TEST_CASE("Confusions are counted by true class and guess", "[train]") {
 
 TEST_CASE("The truth is among the k largest outputs, the first ones of equal ones", "[train]") {
   auto net = pass_through<3>();
-  const px::dataset data = labelled({9, 1, 2,  5, 6, 1,  3, 7, 0,  4, 4, 4,  1, 1, 0}, {0, 0, 2, 1, 1});
+  const px::dataset data = labelled({9, 1, 2, 5, 6, 1, 3, 7, 0, 4, 4, 4, 1, 1, 0}, {0, 0, 2, 1, 1});
   CHECK(px::top_k_accuracy(net, data, 1) == Approx(1 / 5.0));
   CHECK(px::top_k_accuracy(net, data, 2) == Approx(4 / 5.0));
   CHECK(px::top_k_accuracy(net, data, 3) == 1);
@@ -66,7 +67,8 @@ TEST_CASE("Counts of many samples are those of single predictions", "[train]") {
 
 TEST_CASE("Errors of a regression by hand", "[train]") {
   auto net = pass_through<2>();
-  const px::dataset data{.features = 2, .outputs = 2, .inputs = {1, 5, 2, 5, 4, 5, 5, 5}, .targets = {2, 5, 2, 5, 3, 5, 9, 5}};
+  const px::dataset data{
+      .features = 2, .outputs = 2, .inputs = {1, 5, 2, 5, 4, 5, 5, 5}, .targets = {2, 5, 2, 5, 3, 5, 9, 5}};
   const px::regression_errors errors = px::errors_of(net, data);
   CHECK(errors.mean_absolute == Approx(6 / 8.0));
   CHECK(errors.root_mean_square == Approx(std::sqrt(18 / 8.0)));
@@ -78,8 +80,14 @@ TEST_CASE("Errors of a regression by hand", "[train]") {
 TEST_CASE("History as a table", "[train]") {
   px::history past;
   past.epochs.push_back({.epoch = 1, .loss = 0.5, .accuracy = NAN, .seconds = 2, .samples_per_second = 1e-3});
-  past.epochs.push_back({.epoch = 2, .loss = 0.1, .accuracy = 0.75, .validation_loss = 0.25, .validation_accuracy = 1,
-                         .seconds = 3, .samples_per_second = 20000, .skipped_steps = 4});
+  past.epochs.push_back({.epoch = 2,
+                         .loss = 0.1,
+                         .accuracy = 0.75,
+                         .validation_loss = 0.25,
+                         .validation_accuracy = 1,
+                         .seconds = 3,
+                         .samples_per_second = 20000,
+                         .skipped_steps = 4});
   CHECK(px::to_csv(past) ==
         "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second,skipped_steps\n"
         "1,0.5,,,,2,0.001,0\n"

@@ -79,7 +79,8 @@ TEST_CASE("An optimiser that comes after another one begins anew", "[train]") {
   net.update(sgd);
   CHECK(net.optimizer_state().size() == 4);
   net.update(adam);
-  CHECK(net.optimizer_updates() == 1);
+  net.update(px::clip_norm{px::scheduled{adam, px::cosine{}}, 1.0f});  // is the same one
+  CHECK(net.optimizer_updates() == 2);
   const auto before = support::parameter_values(net);
   net.update(sgd);  // its velocity is zero again
   const auto after = support::parameter_values(net);
@@ -94,6 +95,34 @@ TEST_CASE("An optimiser that comes after another one begins anew", "[train]") {
     of->update(adam);
   }
   CHECK(support::parameter_values(net) == support::parameter_values(other));
+}
+
+TEST_CASE("A momentum that comes back begins at zero", "[train]") {
+  classifier<px::fp32> net{px::seed{1}};
+  set_gradients(net, 1);
+  net.update(px::sgd{.momentum = 0.9f});
+  net.update(px::sgd{});
+  const auto before = support::parameter_values(net);
+  set_gradients(net, 0);
+  net.update(px::sgd{.momentum = 0.9f});
+  CHECK(support::parameter_values(net) == before);
+}
+
+TEST_CASE("Clipping hides no NaN", "[train]") {
+  classifier<px::fp32> net{px::seed{1}};
+  const auto weights = net.gradients()[0].values;
+  std::vector<float> gradients(weights.size, 1e6f);
+  gradients[3] = NAN;
+  const auto all_after = [&](const auto& clipped) {
+    net.initialize(px::seed{1});
+    px::copy_to_device<float>(net.stream(), weights.data, gradients);
+    net.update(clipped);
+    return support::parameter_values(net)[0];
+  };
+  for (const float w : all_after(px::clip_norm{px::sgd{.rate = 1}, 1.0f})) CHECK(std::isnan(w));
+  const auto by_value = all_after(px::clip_value{px::sgd{.rate = 1}, 1.0f});
+  CHECK(std::isnan(by_value[3]));
+  CHECK(std::isfinite(by_value[2]));
 }
 
 TEST_CASE("Clipping by the norm holds where squares leave FP32's range, and leaves a small gradient as it is",

@@ -168,7 +168,7 @@ inline void multiply_alone(const product& p) {
 // Whether the CPU multiplies bfloat16, and the product is one that oneDNN has, large enough for it.
 inline bool suits(const product& p) {
   static const bool has_bf16 =
-      keeps_to_one_thread &&
+      one_thread_scope::works() &&
       (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
   constexpr double least_flops = 1e5;
   return has_bf16 && p.alpha == 1 && (p.beta == 0 || p.beta == 1) && p.flops() >= least_flops;

@@ -11,9 +11,6 @@
 
 namespace hostcuda::detail::blas::onednn {
 
-inline constexpr bool keeps_to_one_thread =
-    DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP || DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ;
-
 // While it lives, OpenMP, which oneDNN asks for threads, gives the present thread none but itself.
 class one_thread_scope {
  public:
@@ -21,6 +18,12 @@ class one_thread_scope {
   one_thread_scope(const one_thread_scope&) = delete;
   one_thread_scope& operator=(const one_thread_scope&) = delete;
   ~one_thread_scope() { set(before_); }
+
+  // Whether that can be done: a program may have an OpenMP that nobody can see.
+  static bool works() {
+    return DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ ||
+           (DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP && calls().set != nullptr && calls().most != nullptr);
+  }
 
  private:
   // Null where oneDNN is built upon something else.
@@ -40,12 +43,21 @@ class one_thread_scope {
   int before_;
 };
 
+// Whether products in float are its own: on other CPUs it has but plain loops for them.
+inline bool multiplies_float() {
+#if defined(__x86_64__)
+  return one_thread_scope::works();
+#else
+  return false;
+#endif
+}
+
 // Column-major C (m, n) = alpha·op(A)·op(B) + beta·C by the present thread. False, with C as it was, where
 // oneDNN declines. Its matrices are row-major, so that it is asked for Cᵀ = op(B)ᵀ·op(A)ᵀ.
 inline bool sgemm(bool transpose_a, bool transpose_b, int m, int n, int k, float alpha, const float* a,
                   int lda, const float* b, int ldb, float beta, float* c, int ldc) {
-  if constexpr (!keeps_to_one_thread) return false;
-  if (k == 0) return false;  // which leaves C as it is, whatever beta says
+  if (!multiplies_float() || k == 0)
+    return false;  // without depth it would leave C as it is, whatever beta says
   const one_thread_scope scope;
   return dnnl_sgemm(transpose_b ? 'T' : 'N', transpose_a ? 'T' : 'N', n, m, k, alpha, b, ldb, a, lda, beta, c,
                     ldc) == dnnl_success;

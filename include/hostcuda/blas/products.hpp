@@ -38,7 +38,7 @@ inline void use_one_thread() {
 // Whether the BLAS multiplies small matrices without packing them first, as OpenBLAS does with AVX-512.
 inline bool has_unpacked_products() {
 #if defined(HOSTCUDA_ONEDNN)
-  if (onednn::keeps_to_one_thread) return false;
+  if (onednn::multiplies_float()) return false;
 #endif
   static const bool found = [] {
     const std::string_view core = &openblas_get_corename != nullptr ? openblas_get_corename() : "";

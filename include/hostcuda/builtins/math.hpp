@@ -30,7 +30,10 @@ HOSTCUDA_INTRINSIC float __cosf(float x) HOSTCUDA_NOEXCEPT { return std::cos(x);
 HOSTCUDA_INTRINSIC float __tanf(float x) HOSTCUDA_NOEXCEPT { return std::tan(x); }
 HOSTCUDA_INTRINSIC float __powf(float x, float y) HOSTCUDA_NOEXCEPT { return std::pow(x, y); }
 #if !defined(HOSTCUDA_LIBRARY_HAS_COSPI)
-HOSTCUDA_INTRINSIC double cospi(double x) HOSTCUDA_NOEXCEPT { return std::cos(3.14159265358979323846 * x); }
+HOSTCUDA_INTRINSIC double cospi(double x) HOSTCUDA_NOEXCEPT {
+  const double turns = std::fabs(std::fmod(x, 2));  // exact
+  return turns == 0.5 || turns == 1.5 ? 0 : std::cos(3.14159265358979323846 * turns);
+}
 #endif
 
 #undef HOSTCUDA_LIBRARY_HAS_COSPI

@@ -6,8 +6,8 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// For fit_options::on_epoch: a checkpoint after every so many epochs of the network's life. To go on after a crash, or
-// later:
+// For fit_options::on_epoch: a checkpoint after every so many epochs of the network's life. To go on after a
+// crash, or later:
 //
 //   if (std::filesystem::exists(path)) px::load_checkpoint(net, path);
 //   px::fit(net, data, loss, optimizer, {.epochs = all - int(net.training_state().epoch), …,

@@ -107,6 +107,7 @@ void upload(cudaStream_t stream, const Parameters& parameters, std::span<const s
   }
 }
 
+inline constexpr const char* optimizer_key = "optimizer";  // of the metadata: its name
 inline constexpr const char* optimizer_prefix = "optimizer.";
 inline constexpr const char* epoch_name = "training.epoch";
 inline constexpr const char* step_name = "training.step";
@@ -132,18 +133,12 @@ T number_in(const stored_tensor& tensor) {
 // The end of the names of an optimiser's nth values.
 inline std::string optimizer_suffix(int nth) { return nth == 0 ? "" : "." + std::to_string(nth); }
 
-// How many values of a parameter the file has of an optimiser.
-inline int optimizer_values(const reader& file) {
-  constexpr int most = 4;
-  int values = 0;
-  for (const entry& tensor : file.entries()) {
-    if (!tensor.name.starts_with(optimizer_prefix)) continue;
-    values = std::max(values, 1);
-    for (int nth = 1; nth < most; ++nth) {
-      if (tensor.name.ends_with(optimizer_suffix(nth))) values = std::max(values, nth + 1);
-    }
-  }
-  return values;
+// How many values the file has of each of so many parameters for an optimiser: as many as hold all that it
+// has.
+inline int optimizer_values(const reader& file, std::size_t parameters) {
+  const auto stored = static_cast<std::size_t>(std::ranges::count_if(
+      file.entries(), [](const entry& tensor) { return tensor.name.starts_with(optimizer_prefix); }));
+  return parameters == 0 ? 0 : static_cast<int>((stored + parameters - 1) / parameters);
 }
 
 // What training goes on from, besides tensors.
@@ -161,10 +156,11 @@ std::vector<stored_tensor> training_numbers(const Network& net) {
   return numbers;
 }
 
-// The same, in the same order, back into the network, with room for so many values of the optimiser's.
-// Returns how many there are.
+// The same, in the same order, back into the network, with room for the values of an optimiser. Returns how
+// many numbers there are.
 template <class Network>
-std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers, int optimizer_values) {
+std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers,
+                            const std::string& optimizer, int optimizer_values) {
   std::size_t count = 3;
   if constexpr (Network::scales_loss) {  // first, since it refuses what is no scale
     net.restore_loss_scale({number_in<float>(numbers[3]), number_in<std::uint64_t>(numbers[4]),
@@ -173,7 +169,7 @@ std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numb
   }
   const auto updates = number_in<std::uint64_t>(numbers[2]);
   if (optimizer_values > 0 || updates > 0) {
-    net.restore_optimizer(optimizer_values, updates);
+    net.restore_optimizer(optimizer, optimizer_values, updates);
   } else {
     net.forget_optimizer();
   }
@@ -217,7 +213,7 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
   safetensors::download(net.stream(), parameters, std::span(tensors).first(parameters.size()));
   safetensors::download(net.stream(), state, std::span(tensors).subspan(parameters.size()));
   for (stored_tensor& number : safetensors::training_numbers(net)) tensors.push_back(std::move(number));
-  write_safetensors(path, tensors);
+  write_safetensors(path, tensors, {{safetensors::optimizer_key, net.optimizer_name()}});
 }
 
 // Reads what save_checkpoint() wrote. Where anything does not fit, the error names all of it and the network
@@ -225,8 +221,10 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
 template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
   safetensors::reader file(byte_source(path, "loading a checkpoint from " + quoted(path)));
-  const int values = safetensors::optimizer_values(file);
   const auto parameters = net.parameters();
+  const int values = safetensors::optimizer_values(file, parameters.size());
+  const auto name = file.metadata().find(safetensors::optimizer_key);
+  const std::string optimizer = name == file.metadata().end() ? "" : name->second;
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(parameters, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
@@ -234,7 +232,7 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
                           safetensors::optimizer_suffix(nth));
   }
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
-  const std::size_t numbers = safetensors::restore_numbers(net, tensors, values);
+  const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);
   const auto stored = std::span(tensors).subspan(numbers);
   safetensors::upload(net.stream(), parameters, stored.first(parameters.size()));
   safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(parameters.size()));

@@ -12,6 +12,8 @@
 namespace plexus::inline PLEXUS_ABI {
 
 struct adagrad {
+  static constexpr const char* name = "adagrad";
+
   float rate = 1e-2f;
   float rate_decay = 0;
   float epsilon = 1e-10f;
@@ -21,9 +23,9 @@ struct adagrad {
 
   void validate() const {
     const char* doing = "configuring adagrad";
-    detail::require_rate(doing, rate, "1e-2");
+    detail::require_positive(doing, "rate", rate, "1e-2");
     detail::require_not_negative(doing, "rate decay", rate_decay, "1e-3, or 0 for none");
-    detail::require_not_negative(doing, "epsilon", epsilon, "1e-10");
+    detail::require_positive(doing, "epsilon", epsilon, "1e-10");
     detail::require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
   }
 

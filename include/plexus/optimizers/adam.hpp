@@ -1,7 +1,7 @@
 // Adam: a step in units of the gradient's own size, by running means of g and g².
 //
-//   m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − η m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 −
-//   β₂ᵗ)
+//   m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
+//   w ← w − η m̂ / (√v̂ + ε),   m̂ = m / (1 − β₁ᵗ),   v̂ = v / (1 − β₂ᵗ)
 //
 // Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1. Adam with weight decay λ
 // adds λ w to g; AdamW takes η λ w off w instead, whatever the gradients' size: Loshchilov & Hutter,
@@ -47,16 +47,18 @@ PLEXUS_FN adam_step step_of_adam(const Adam& adam, float added_decay, float kept
 
 template <class Adam>
 void validate_adam(const char* doing, const Adam& adam) {
-  require_rate(doing, adam.rate, "1e-3");
+  require_positive(doing, "rate", adam.rate, "1e-3");
   require_fraction(doing, "beta1", adam.beta1, "0.9");
   require_fraction(doing, "beta2", adam.beta2, "0.999");
-  require_not_negative(doing, "epsilon", adam.epsilon, "1e-8");
+  require_positive(doing, "epsilon", adam.epsilon, "1e-8");
   require_not_negative(doing, "weight decay", adam.weight_decay, "1e-2");
 }
 
 }  // namespace detail
 
 struct adam {
+  static constexpr const char* name = "adam";
+
   float rate = 1e-3f;
   float beta1 = 0.9f;
   float beta2 = 0.999f;
@@ -71,6 +73,8 @@ struct adam {
 };
 
 struct adamw {
+  static constexpr const char* name = "adamw";
+
   float rate = 1e-3f;
   float beta1 = 0.9f;
   float beta2 = 0.999f;

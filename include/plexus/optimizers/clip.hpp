@@ -12,9 +12,13 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// g ← g · min(1, limit / (‖g‖ + 10⁻⁶)), ‖g‖ over all parameters, as PyTorch's clip_grad_norm_.
+// g ← g · min(1, limit / (‖g‖ + 10⁻⁶)), ‖g‖ over all parameters, as PyTorch's clip_grad_norm_: one NaN makes
+// all of them NaN.
 template <class Optimizer>
 struct clip_norm {
+  static_assert(!plexus::needs_gradient_norm<Optimizer>,
+                "clip_norm goes around all others: the norm is that of the gradients as they are");
+  static constexpr const char* name = Optimizer::name;
   static constexpr bool needs_gradient_norm = true;
 
   Optimizer optimizer;
@@ -23,7 +27,7 @@ struct clip_norm {
   int state_count() const { return optimizer.state_count(); }
   void validate() const {
     detail::require_number(limit > 0, "clipping gradients by their norm", "limit", "a positive number", "1");
-    optimizer.validate();
+    detail::validate_optimizer(optimizer);
   }
 
   struct step {
@@ -36,7 +40,7 @@ struct clip_norm {
 
   PLEXUS_FN step at(const update_moment& moment) const {
     const float factor = limit / (moment.gradient_norm + 1e-6f);
-    return {step_of(optimizer, moment), factor < 1 ? factor : 1.0f};
+    return {step_of(optimizer, moment), factor > 1 ? 1.0f : factor};
   }
 };
 
@@ -46,7 +50,9 @@ clip_norm(Optimizer, float) -> clip_norm<Optimizer>;
 // g ← max(−limit, min(limit, g)) of each parameter, as PyTorch's clip_grad_value_. A NaN stays one.
 template <class Optimizer>
 struct clip_value {
-  static constexpr bool needs_gradient_norm = plexus::needs_gradient_norm<Optimizer>;
+  static_assert(!plexus::needs_gradient_norm<Optimizer>,
+                "clip_norm goes around all others: the norm is that of the gradients as they are");
+  static constexpr const char* name = Optimizer::name;
 
   Optimizer optimizer;
   float limit = 1;
@@ -55,7 +61,7 @@ struct clip_value {
   void validate() const {
     detail::require_number(limit > 0, "clipping gradients by their values", "limit", "a positive number",
                            "1");
-    optimizer.validate();
+    detail::validate_optimizer(optimizer);
   }
 
   struct step {

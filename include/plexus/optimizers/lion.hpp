@@ -13,6 +13,8 @@
 namespace plexus::inline PLEXUS_ABI {
 
 struct lion {
+  static constexpr const char* name = "lion";
+
   float rate = 1e-4f;
   float beta1 = 0.9f;
   float beta2 = 0.99f;
@@ -22,7 +24,7 @@ struct lion {
 
   void validate() const {
     const char* doing = "configuring lion";
-    detail::require_rate(doing, rate, "1e-4");
+    detail::require_positive(doing, "rate", rate, "1e-4");
     detail::require_fraction(doing, "beta1", beta1, "0.9");
     detail::require_fraction(doing, "beta2", beta2, "0.99");
     detail::require_not_negative(doing, "weight decay", weight_decay, "1e-2, or 0 for none");

@@ -5,14 +5,11 @@
 #include <plexus/core/buffer.hpp>
 #include <plexus/core/error.hpp>
 #include <plexus/optimizers/update.hpp>
+#include <plexus/optimizers/validate.hpp>
 
 #include <string>
 
 namespace plexus::inline PLEXUS_ABI::detail {
-
-// Whose memory it is: an address for each optimiser's type.
-template <class Optimizer>
-inline constexpr char optimizer_identity = 0;
 
 // For an arena of Size parameters.
 template <std::size_t Size>
@@ -21,38 +18,40 @@ class optimizer_memory {
   optimizer_memory() : moment_(1), step_(step_bytes) {}
 
   // To be called before each update. Makes room for what `optimizer` keeps, zero where there was none or
-  // another one used it; what was restored belongs to the first one that comes. True where memory has
+  // another one used it; what was restored waits for the optimiser that it is of. True where memory has
   // changed.
   template <class Optimizer>
   bool prepare(cudaStream_t stream, const Optimizer& optimizer) {
     const int wanted = optimizer.state_count();
-    const void* const user = &optimizer_identity<Optimizer>;
-    if (user_ == user && wanted <= values_) return false;
-    if (is_restored_) {
-      require_fit(wanted);
-    } else {
-      reserve(stream, wanted);
-      set_updates(stream, 0);
-    }
+    const bool fits = user_ == Optimizer::name && values_ == wanted;
+    if (is_restored_ && !fits) refuse_restored(Optimizer::name, wanted);
     is_restored_ = false;
-    user_ = user;
+    if (fits) return false;
+    refuse_while_recording(stream);
+    reserve(stream, wanted);
+    set_updates(stream, 0);
+    user_ = Optimizer::name;
     return true;
   }
 
-  // Room for so many values of each parameter, zero, to be filled with what they were after so many updates.
-  void restore(cudaStream_t stream, int values, std::uint64_t updates) {
+  // Room for so many values of each parameter, zero, to be filled with what they were after so many updates
+  // by the optimiser of that name.
+  void restore(cudaStream_t stream, const std::string& name, int values, std::uint64_t updates) {
+    require(values >= 0, "restoring an optimiser", "the number of values of a parameter is negative",
+            "give 0 or more");
     reserve(stream, values);
     set_updates(stream, updates);
+    user_ = name;
     is_restored_ = true;
-    user_ = nullptr;
   }
 
   // As if there had been no update.
   void forget(cudaStream_t stream) {
-    restore(stream, 0, 0);
+    restore(stream, "", 0, 0);
     is_restored_ = false;
   }
 
+  const std::string& user() const { return user_; }
   int values() const { return values_; }
   float* state(int value = 0) const { return state_.data() + static_cast<std::size_t>(value) * Size; }
 
@@ -95,12 +94,23 @@ class optimizer_memory {
     check(cudaStreamSynchronize(stream), "setting the number of updates");
   }
 
-  void require_fit(int wanted) const {
-    if (wanted == values_) return;
-    throw error("updating a network",
-                "its optimiser keeps " + std::to_string(wanted) +
-                    " values of a parameter and the checkpoint has " + std::to_string(values_),
-                "go on with the optimiser that was saved, or call forget_optimizer()");
+  [[noreturn]] void refuse_restored(const std::string& name, int wanted) const {
+    const auto kept = [](const std::string& optimizer, int values) {
+      return optimizer + " with " + std::to_string(values) + (values == 1 ? " value" : " values") +
+             " of a parameter";
+    };
+    throw error(
+        "updating a network",
+        "its optimiser is " + kept(name, wanted) + ", and what was restored is of " + kept(user_, values_),
+        "go on with the optimiser that was saved, or call forget_optimizer()");
+  }
+
+  static void refuse_while_recording(cudaStream_t stream) {
+    cudaStreamCaptureStatus status{};
+    check(cudaStreamIsCapturing(stream, &status), "asking whether a stream is being recorded");
+    require(status == cudaStreamCaptureStatusNone, "updating a network",
+            "its optimiser is another one than before, in a step that is being recorded",
+            "make one update in a recorded step, always by the same optimiser");
   }
 
   buffer<float> state_;
@@ -108,7 +118,7 @@ class optimizer_memory {
   buffer<unsigned char> step_;
   buffer<double> norm_parts_;
   int values_ = 0;
-  const void* user_ = nullptr;
+  std::string user_;  // the name of the optimiser whose values they are
   bool is_restored_ = false;
 };
 

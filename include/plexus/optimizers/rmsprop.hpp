@@ -13,6 +13,8 @@
 namespace plexus::inline PLEXUS_ABI {
 
 struct rmsprop {
+  static constexpr const char* name = "rmsprop";
+
   float rate = 1e-2f;
   float alpha = 0.99f;
   float epsilon = 1e-8f;
@@ -23,9 +25,9 @@ struct rmsprop {
 
   void validate() const {
     const char* doing = "configuring rmsprop";
-    detail::require_rate(doing, rate, "1e-2");
+    detail::require_positive(doing, "rate", rate, "1e-2");
     detail::require_fraction(doing, "alpha", alpha, "0.99");
-    detail::require_not_negative(doing, "epsilon", epsilon, "1e-8");
+    detail::require_positive(doing, "epsilon", epsilon, "1e-8");
     detail::require_fraction(doing, "momentum", momentum, "0.9, or 0 for none");
     detail::require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
   }

@@ -20,9 +20,8 @@ struct step_decay {
   float factor = 0.1f;
 
   void validate() const {
-    detail::require_number(every > 0, "scheduling steps", "number of updates", "positive",
-                           "those of ten epochs");
-    detail::require_rate("scheduling steps", factor, "0.1");
+    detail::require_number(every > 0, "scheduling steps", "number of updates", "positive", "10000");
+    detail::require_positive("scheduling steps", "factor", factor, "0.1");
   }
   PLEXUS_FN float operator()(std::uint64_t t) const {
     return static_cast<float>(pow(static_cast<double>(factor), static_cast<double>(t / every)));
@@ -33,7 +32,7 @@ struct step_decay {
 struct exponential_decay {
   float factor = 0.999f;
 
-  void validate() const { detail::require_rate("scheduling an exponential", factor, "0.999"); }
+  void validate() const { detail::require_positive("scheduling an exponential", "factor", factor, "0.999"); }
   PLEXUS_FN float operator()(std::uint64_t t) const {
     return static_cast<float>(pow(static_cast<double>(factor), static_cast<double>(t)));
   }
@@ -58,7 +57,7 @@ struct cosine {
 
   void validate() const {
     detail::require_number(steps > warm_up, "scheduling a cosine", "number of updates",
-                           "above those of the warm-up", "those of all epochs");
+                           "above those of the warm-up", "10000");
     detail::require_not_negative("scheduling a cosine", "last factor", last, "0");
   }
   PLEXUS_FN float operator()(std::uint64_t t) const {
@@ -79,7 +78,7 @@ struct one_cycle {
 
   void validate() const {
     const char* doing = "scheduling one cycle";
-    detail::require_number(steps > 1, doing, "number of updates", "above 1", "those of all epochs");
+    detail::require_number(steps > 1, doing, "number of updates", "above 1", "10000");
     detail::require_number(rising > 0 && rising < 1 && rising * static_cast<float>(steps) > 1, doing,
                            "rising part", "in (0, 1) and more than one update", "0.3");
     detail::require_not_negative(doing, "first factor", first, "0.04");
@@ -98,14 +97,15 @@ template <class Optimizer, class Schedule>
 struct scheduled {
   static_assert(
       requires(Optimizer o) { o.rate; },
-      "scheduled takes an optimiser with a rate: clipping goes around it, clip_norm{scheduled{...}, limit}");
+      "scheduled: the optimiser has no member rate; clipping goes around, clip_norm{scheduled{...}, limit}");
+  static constexpr const char* name = Optimizer::name;
 
   Optimizer optimizer;
   Schedule schedule;
 
   int state_count() const { return optimizer.state_count(); }
   void validate() const {
-    optimizer.validate();
+    detail::validate_optimizer(optimizer);
     if constexpr (requires { schedule.validate(); }) schedule.validate();
   }
 

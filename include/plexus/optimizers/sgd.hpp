@@ -10,18 +10,18 @@ namespace plexus::inline PLEXUS_ABI {
 // With momentum μ: v ← μ v + g, w ← w − η v; Nesterov's form steps along g + μ v. Weight decay λ adds λ w to
 // g. As PyTorch's SGD defines them.
 struct sgd {
+  static constexpr const char* name = "sgd";
+
   float rate = 0.01f;
   float momentum = 0;
   float weight_decay = 0;
   bool nesterov = false;
 
-  bool operator==(const sgd&) const = default;
-
   int state_count() const { return momentum != 0 ? 1 : 0; }
 
   void validate() const {
     const char* doing = "configuring sgd";
-    detail::require_rate(doing, rate, "0.1");
+    detail::require_positive(doing, "rate", rate, "0.1");
     detail::require_fraction(doing, "momentum", momentum, "0.9, or 0 for none");
     detail::require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
     require(!nesterov || momentum > 0, doing, "Nesterov's step is asked for without momentum",

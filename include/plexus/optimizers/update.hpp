@@ -1,9 +1,15 @@
 // One update of all parameters by an optimiser: one launch over the arena, padding included.
 //
-// An optimiser says how many values it keeps of each parameter, state_count(), and is called for one
-// parameter at a time: operator()(float& w, float gradient, parameter_state state). One whose numbers change
-// from update to update has a function at(update_moment) instead, which gives the object that is called in
-// that update. It is asked on the device, so that a step recorded as a graph moves on.
+// An optimiser is a small trivially copyable struct:
+//
+//   static constexpr const char* name        whose state it is, in a checkpoint
+//   int state_count() const                  how many values it keeps of each parameter
+//   void operator()(float& w, float gradient, parameter_state state) const         PLEXUS_FN: one parameter
+//   void validate() const                    if it may be set up wrongly; throws
+//
+// One whose numbers change from update to update has instead of the operator a function at(update_moment),
+// PLEXUS_FN too, which gives the object that is called in that update. It is asked on the device, so that a
+// step recorded as a graph moves on.
 #pragma once
 
 #include <plexus/core/for_each.hpp>
@@ -50,8 +56,8 @@ PLEXUS_FN auto step_of(const Optimizer& optimizer, const update_moment& moment) 
 template <class Optimizer>
 using step_type = decltype(step_of(std::declval<const Optimizer&>(), update_moment{}));
 
-// Parameter i by `step`. here() is a copy for the loop over the parameters: what is
-// read through a pointer would have to be read again after each of them.
+// Parameter i by `step`. here() is a copy for the loop over the parameters: what is read through a pointer
+// would have to be read again after each of them.
 template <class Step>
 struct update_parameters {
   Step step;
@@ -85,9 +91,9 @@ struct parameter_row {
 };
 
 // An arena without copies, cut into runs of equal length.
-template <std::size_t Size>
+template <std::size_t Size, std::size_t Run>
 struct arena_runs {
-  static constexpr std::size_t run = platform::on_cpu ? 4096 : 128;
+  static constexpr std::size_t run = Run;
   static constexpr int rows = static_cast<int>((Size + run - 1) / run);
 
   PLEXUS_FN static parameter_row row(int r) {

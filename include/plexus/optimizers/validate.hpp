@@ -15,8 +15,8 @@ inline void require_number(bool fits, const char* doing, const char* name, const
                 std::string("choose one such as ") + example);
 }
 
-inline void require_rate(const char* doing, float rate, const char* example) {
-  require_number(std::isfinite(rate) && rate > 0, doing, "rate", "a positive number", example);
+inline void require_positive(const char* doing, const char* name, float value, const char* example) {
+  require_number(std::isfinite(value) && value > 0, doing, name, "a positive number", example);
 }
 
 // In [0, 1).
@@ -26,6 +26,12 @@ inline void require_fraction(const char* doing, const char* name, float value, c
 
 inline void require_not_negative(const char* doing, const char* name, float value, const char* example) {
   require_number(std::isfinite(value) && value >= 0, doing, name, "a number ≥ 0", example);
+}
+
+// An optimiser of the user's may accept all numbers.
+template <class Optimizer>
+void validate_optimizer(const Optimizer& optimizer) {
+  if constexpr (requires { optimizer.validate(); }) optimizer.validate();
 }
 
 }  // namespace plexus::inline PLEXUS_ABI::detail

@@ -18,7 +18,8 @@ struct early_stopping {
 
   void validate() const {
     const char* doing = "configuring early stopping";
-    require(patience >= 0, doing, "the patience is negative", "give a number of epochs, or 0 for no such rule");
+    require(patience >= 0, doing, "the patience is negative",
+            "give a number of epochs, or 0 for no such rule");
     require(std::isfinite(least_fall) && least_fall >= 0, doing, "the least fall is not a number ≥ 0",
             "give a difference of losses, or 0");
   }

@@ -227,7 +227,7 @@ class training_run {
 template <class Network, class Loss, class Optimizer>
 history fit(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
             const fit_options& options = {}) {
-  optimizer.validate();
+  detail::validate_optimizer(optimizer);
   validate_loss(loss, Network::output_size);
   require_fit("training a network", net, data);
   if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);

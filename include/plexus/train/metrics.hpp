@@ -1,5 +1,5 @@
-// What a network's outputs are worth beyond loss and accuracy: which classes are taken for which, whether the truth is
-// among the largest outputs, and how far values are off.
+// What a network's outputs are worth beyond loss and accuracy: which classes are taken for which, whether the
+// truth is among the largest outputs, and how far values are off.
 #pragma once
 
 #include <plexus/train/evaluate.hpp>
@@ -53,8 +53,8 @@ struct confusion_matrix {
 struct regression_errors {
   double mean_absolute = 0;
   double root_mean_square = 0;
-  double r_squared = 0;  // 1 − Σ(y − a)² / Σ(y − ȳ)² of each output, their mean; of an output whose targets are all
-                         // the same it is 1 where each is met and 0 else
+  double r_squared = 0;  // 1 − Σ(y − a)² / Σ(y − ȳ)² of each output, their mean; of an output whose targets
+                         // are all the same it is 1 where each is met and 0 else
 };
 
 namespace detail {
@@ -69,7 +69,8 @@ void visit_outputs(const char* doing, Network& net, const dataset& data, const V
   for (int first = 0; first < data.size(); first += at_once) {
     const int rows = std::min(at_once, data.size() - first);
     const std::vector<float> outputs = net.predict(
-        std::span(data.inputs).subspan(static_cast<std::size_t>(first) * features, static_cast<std::size_t>(rows) * features),
+        std::span(data.inputs)
+            .subspan(static_cast<std::size_t>(first) * features, static_cast<std::size_t>(rows) * features),
         rows);
     for (int row = 0; row < rows; ++row) {
       const auto a = std::span(outputs).subspan(static_cast<std::size_t>(row) * width, width);
@@ -102,7 +103,8 @@ confusion_matrix confusion(Network& net, const dataset& data) {
   return result;
 }
 
-// The fraction of samples whose class is among the k largest outputs; of equal ones the first count as larger.
+// The fraction of samples whose class is among the k largest outputs; of equal ones the first count as
+// larger.
 template <class Network>
 double top_k_accuracy(Network& net, const dataset& data, int k) {
   const char* doing = "finding a network's top-k accuracy";
