@@ -59,9 +59,9 @@ TEST_CASE("labels that are numbers are the numbers of the classes") {
   CHECK(data.class_names.empty());
   CHECK(data.feature_names.empty());
   CHECK(data.inputs == std::vector<float>{0.5f, 1, 2, 3, 4, 5});
-  // What an int does not count is a text.
+  // The last number of which there is one more.
   CHECK(parse("2147483646,1\n", {.has_header = false, .label = 0}).outputs == 2147483647);
-  CHECK(parse("2147483647,1\n", {.has_header = false, .label = 0}).class_names == names{"2147483647"});
+  CHECK_THROWS_AS(parse("2147483647,1\n", {.has_header = false, .label = 0}), px::error);
 }
 
 TEST_CASE("targets of a CSV file stand in the order in which they are chosen") {
@@ -124,8 +124,9 @@ TEST_CASE("a CSV file may have another separator") {
 // Against strtod in the C locale; the halves between two floats are not met by chance.
 TEST_CASE("numbers of a CSV file are the nearest floats, at the ends of their range as well") {
   std::mt19937 random(5);
-  std::vector<std::string> texts = {"0",         "-0",   "1e-60", "3.4028235e38", "-3.4028235e38", "1.17e-38",
-                                    "1.401e-45", "1e30", "-88",   "16777217",     "000.1"};
+  std::vector<std::string> texts = {
+      "0",        "+1.5",      "+1e-3", "-0",  "1e-60",    "3.4028235e38", "-3.4028235e38",
+      "1.17e-38", "1.401e-45", "1e30",  "-88", "16777217", "000.1"};
   for (int i = 0; i < 500; ++i) {
     char text[64];
     const double mantissa = std::uniform_real_distribution<double>(-10, 10)(random);
@@ -141,7 +142,7 @@ TEST_CASE("numbers of a CSV file are the nearest floats, at the ends of their ra
   REQUIRE(expected.size() > 400);
   const px::csv_dataset data = parse(table, last_is_label);
   CHECK(data.inputs == expected);
-  CHECK(std::signbit(data.inputs[1]));
+  CHECK(std::signbit(data.inputs[3]));
 }
 
 struct decimal_comma : std::numpunct<char> {
@@ -292,6 +293,11 @@ TEST_CASE("bad input: CSV files", "[bad_input]") {
            "line 3, column 2 (\"species\"): \"3\" is the number of a class, and the labels before it are "
            "texts",
            list_classes, flower("1,2,3")},
+          {"a label that is a number and no whole one", load(last_is_label), reading,
+           "line 2, column 1 (\"y\"): \"10.0\" is a number, but no whole one from 0", list_classes,
+           file("x,y\n1,10.0\n2,2.0\n")},
+          {"a class given twice", load({.label = "species", .classes = {"a", "b", "c", "b"}}), reading,
+           "the class \"b\" is given twice", "give each class once", file(flowers)},
           {"a label that is none of the classes", load({.label = "species", .classes = {"rose", "dahlia"}}),
            reading, "line 3, column 2 (\"species\"): \"Rose\" is none of the classes",
            "correct it, or add it to csv_options.classes", flower("1,2,Rose")},

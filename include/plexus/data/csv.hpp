@@ -246,6 +246,10 @@ class reader {
           options_.label ? "both a label and targets are chosen" : "no label or targets are chosen",
           "set csv_options.label or csv_options.targets");
     }
+    for (auto name = options_.classes.begin(); name != options_.classes.end(); ++name) {
+      if (std::find(options_.classes.begin(), name, *name) == name) continue;
+      packed_.refuse("the class " + shown(*name) + " is given twice", "give each class once");
+    }
   }
 
   void read_table() {
@@ -332,16 +336,22 @@ class reader {
   float number(std::size_t column) const {
     const std::string_view text = text_of(column);
     double value = 0;
-    const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (failure == std::errc::invalid_argument || rest != text.data() + text.size()) {
-      refuse(column, shown(text) + " is no number", "correct it or ignore the column");
-    }
+    const std::optional<std::errc> failure = parse(text, value);
+    if (!failure) refuse(column, shown(text) + " is no number", "correct it or ignore the column");
     if (!std::isfinite(value)) refuse(column, shown(text) + " is not finite", fill_in);
     const auto narrow = static_cast<float>(value);
-    if (failure != std::errc() || std::isinf(narrow)) {
+    if (*failure != std::errc() || std::isinf(narrow)) {
       refuse(column, shown(text) + " is out of the range of float", "scale the column");
     }
     return narrow;
+  }
+
+  // All of the text as a number, which may have a plus sign; nothing where it is none.
+  static std::optional<std::errc> parse(std::string_view text, double& value) {
+    if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+    const auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failure == std::errc::invalid_argument || rest != text.data() + text.size()) return std::nullopt;
+    return failure;
   }
 
   int label(std::size_t column) {
@@ -358,6 +368,11 @@ class reader {
     if (number) {
       data_.outputs = std::max(data_.outputs, *number + 1);
       return *number;
+    }
+    double value = 0;  // such as 1.0: as texts they would be sorted as texts
+    if (parse(text, value)) {
+      refuse(column, shown(text) + " is a number, but no whole one from 0",
+             "correct it, or give all labels in csv_options.classes");
     }
     const auto found = found_.find(text);
     if (found != found_.end()) return found->second;
@@ -421,8 +436,8 @@ class reader {
 
 }  // namespace csv
 
-// The table as samples, one a line, whole or refused. Numbers are written as in C, with a decimal point
-// whatever the locale; a cell that is empty, no number or not finite is refused with its line (from 1) and
+// The table as samples, one a line, whole or refused. Numbers are in decimal, with a point whatever the
+// locale; a cell that is empty, no number or not finite is refused with its line (from 1) and
 // column (from 0). Text labels are numbered in sorted order.
 inline csv_dataset load_csv(const std::filesystem::path& path, const csv_options& options) {
   return csv::reader(byte_source(path, "reading the CSV file " + quoted(path)), options).read();

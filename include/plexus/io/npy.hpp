@@ -348,9 +348,9 @@ inline std::string prologue(const std::vector<std::size_t>& shape) {
 
 }  // namespace npy
 
-// An array of float32, or of float64, int32, int64 or uint8 as the floats nearest to them; in C or Fortran
-// order. Throws plexus::error where the file is damaged, holds a finite number beyond float's range or an
-// integer that no float is.
+// An array of float32, of float64 rounded to float, or of int32, int64 or uint8; in C or Fortran order.
+// Throws plexus::error where the file is damaged, holds a finite number beyond float's range or an integer
+// that no float is.
 inline npy_array read_npy(const std::filesystem::path& path) {
   return npy::reader(byte_source(path, "reading the npy file " + quoted(path))).read();
 }
