@@ -371,11 +371,11 @@ TEST_CASE("Huber's loss is smooth_l1 times its width, and mean_squared twice qua
   const auto huber = differentiate(px::huber{.delta = 0.625f}, a, 12, y),
              smooth = differentiate(px::smooth_l1{.beta = 0.625f}, a, 12, y),
              mean = differentiate(px::mean_squared{}, a, 12, y),
-             half = differentiate(px::quadratic{}, a, 12, y);
+             halved = differentiate(px::quadratic{}, a, 12, y);
   CHECK(huber.loss == Approx(0.625 * smooth.loss));
-  CHECK(mean.loss == Approx(2 * half.loss / 12));
+  CHECK(mean.loss == Approx(2 * halved.loss / 12));
   for (std::size_t i = 0; i < 60; ++i) {
     CHECK(huber.gradient[i] == Approx(0.625f * smooth.gradient[i]).margin(1e-9));
-    CHECK(mean.gradient[i] == Approx(half.gradient[i] / 6).margin(1e-9));
+    CHECK(mean.gradient[i] == Approx(halved.gradient[i] / 6).margin(1e-9));
   }
 }
