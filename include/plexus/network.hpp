@@ -202,12 +202,9 @@ class basic_network {
     detail::validate_optimizer(optimizer);
     if (optimizer_memory_.prepare(stream(), optimizer)) ++memory_version_;
     if constexpr (varying_optimizer<Optimizer>) {
-      update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), parameters_.data(),
-                                                            gradients_.data(), optimizer_memory_.state(),
-                                                            layout::size});
+      update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), arenas()});
     } else {
-      update_all(update_parameters<Optimizer>{optimizer, parameters_.data(), gradients_.data(),
-                                              optimizer_memory_.state(), layout::size});
+      update_all(update_parameters<Optimizer>{optimizer, arenas()});
     }
     if constexpr (scales_loss) for_each(stream(), 1, adjust_loss_scale{scaler_.data()});
     ++counters_.step;
@@ -419,12 +416,14 @@ class basic_network {
     std::vector<named_parameter> all;
     for (int value = 0; value < optimizer_memory_.values(); ++value) {
       for (named_parameter& tensor : named(optimizer_memory_.state(value))) {
-        if (value > 0) tensor.name += "." + std::to_string(value);
+        tensor.name += optimizer_suffix(value);
         all.push_back(std::move(tensor));
       }
     }
     return all;
   }
+  // The end of the names of its nth values, counted from 0.
+  static std::string optimizer_suffix(int nth) { return nth == 0 ? "" : "." + std::to_string(nth); }
 
   // ---- The network as a function of one sample
 
@@ -455,7 +454,7 @@ class basic_network {
     if constexpr (low_precision) {
       if (!std::exchange(weights_changed_, false)) return;
       for_each_row(stream(), copies::rows,
-                   update_rows<copies, no_update, storage>{{parameters_.data()}, copies_.data(), nullptr});
+                   update_rows<copies, no_update, storage>{{arenas()}, copies_.data(), nullptr});
     }
   }
 
@@ -807,6 +806,10 @@ class basic_network {
     return nullptr;
   }
 
+  update_arenas arenas() const {
+    return {parameters_.data(), gradients_.data(), optimizer_memory_.state(), layout::size};
+  }
+
   // update(i) for every parameter, in one launch that writes the weights' copies as well.
   template <class Update>
   void update_all(const Update& update) {
@@ -819,7 +822,7 @@ class basic_network {
   const step_type<Optimizer>* begin_step(const Optimizer& optimizer) {
     update_moment* const moment = optimizer_memory_.moment();
     if constexpr (needs_gradient_norm<Optimizer>) {
-      double* const parts = optimizer_memory_.template norm_parts<norm_runs>();
+      double* const parts = optimizer_memory_.norm_parts(norm_runs::rows);
       for_each_row(stream(), norm_runs::rows, gradient_squares<norm_runs>{gradients_.data(), parts});
       for_each_long_row(stream(), 1, gradient_length{parts, norm_runs::rows, &moment->gradient_norm});
     }

@@ -81,7 +81,7 @@ namespace plexus::inline PLEXUS_ABI {
 
 // For copies of parameters that somebody else has changed.
 struct no_update {
-  const float* w;
+  update_arenas of;
   PLEXUS_FN no_update here() const { return *this; }
   PLEXUS_FN void operator()(std::size_t) const {}
 };

@@ -38,6 +38,23 @@ inline void check(cudaError_t status, const char* doing) {
   if (status != cudaSuccess) throw_cuda_error(status, doing);
 }
 
+// "the <name> is not <demand>; choose one such as <example>".
+inline void require_number(bool fits, const char* doing, const char* name, const char* demand,
+                           const char* example) {
+  if (fits) return;
+  throw error(doing, std::string("the ") + name + " is not " + demand,
+              std::string("choose one such as ") + example);
+}
+inline void require_positive(const char* doing, const char* name, float value, const char* example) {
+  require_number(std::isfinite(value) && value > 0, doing, name, "a positive number", example);
+}
+inline void require_not_negative(const char* doing, const char* name, float value, const char* example) {
+  require_number(std::isfinite(value) && value >= 0, doing, name, "a number ≥ 0", example);
+}
+inline void require_fraction(const char* doing, const char* name, float value, const char* example) {
+  require_number(value >= 0 && value < 1, doing, name, "in [0, 1)", example);
+}
+
 // Throws if one of `values`, rows of `width`, is NaN or infinite, naming it as `what`.
 inline void require_finite(std::span<const float> values, int width, const char* what, const char* doing) {
   const auto bad = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });

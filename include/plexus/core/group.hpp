@@ -102,4 +102,22 @@ struct single_thread_group {
   }
 };
 
+// This thread's part of Σ value(i) over [0, count): its own i, in a fixed order. A thread by itself keeps 16
+// sums, which a CPU's vector registers add up at once.
+template <class T, class Group, class Value>
+PLEXUS_FN T part_of_sum(Group group, int count, const Value& value) {
+  constexpr int width = Group::size() == 1 ? 16 : 1;
+  T sums[width] = {};
+  int i = group.rank() * width;
+  for (; i + width <= count; i += group.size() * width) {
+    for (int k = 0; k < width; ++k) sums[k] += value(i + k);
+  }
+  T total = 0;
+  if constexpr (width > 1) {
+    for (; i < count; ++i) total += value(i);
+  }
+  for (const T sum : sums) total += sum;
+  return total;
+}
+
 }  // namespace plexus::inline PLEXUS_ABI

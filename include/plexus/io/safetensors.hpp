@@ -130,9 +130,6 @@ T number_in(const stored_tensor& tensor) {
   return value;
 }
 
-// The end of the names of an optimiser's nth values.
-inline std::string optimizer_suffix(int nth) { return nth == 0 ? "" : "." + std::to_string(nth); }
-
 // How many values the file has of each of so many parameters for an optimiser: as many as hold all that it
 // has.
 inline int optimizer_values(const reader& file, std::size_t parameters) {
@@ -228,8 +225,7 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(parameters, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
-    safetensors::describe(parameters, safetensors::optimizer_prefix, wanted,
-                          safetensors::optimizer_suffix(nth));
+    safetensors::describe(parameters, safetensors::optimizer_prefix, wanted, Network::optimizer_suffix(nth));
   }
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
   const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);

@@ -15,9 +15,8 @@ struct binary_cross_entropy {
   float positive_weight = 1;  // the number of negative samples over that of positive ones balances the two
 
   void validate() const {
-    require(std::isfinite(positive_weight) && positive_weight > 0, "configuring binary_cross_entropy",
-            "the positive weight is not a positive number",
-            "choose negative samples over positive ones, or 1");
+    require_positive("configuring binary_cross_entropy", "positive weight", positive_weight,
+                     "negative samples over positive ones, or 1");
   }
 
   // −ln S(a) = ln(1 + e^−a) and −ln(1 − S(a)) = ln(1 + e^a), as in softplus.hpp: nothing overflows. Sigmoid

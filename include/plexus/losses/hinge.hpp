@@ -6,17 +6,12 @@
 #include <plexus/core/error.hpp>
 #include <plexus/losses/loss.hpp>
 
-#include <cmath>
-
 namespace plexus::inline PLEXUS_ABI {
 
 struct hinge {
   float margin = 1;
 
-  void validate() const {
-    require(std::isfinite(margin) && margin > 0, "configuring hinge", "the margin is not a positive number",
-            "choose a margin such as 1");
-  }
+  void validate() const { require_positive("configuring hinge", "margin", margin, "1"); }
 
   PLEXUS_FN loss_term operator()(float a, float y) const {
     const float side = y > 0 ? 1.0f : -1.0f, missing = margin - side * a;

@@ -12,10 +12,7 @@ namespace plexus::inline PLEXUS_ABI {
 struct huber {
   float delta = 1;
 
-  void validate() const {
-    require(std::isfinite(delta) && delta > 0, "configuring huber", "delta is not a positive number",
-            "choose a delta such as 1");
-  }
+  void validate() const { require_positive("configuring huber", "delta", delta, "1"); }
 
   PLEXUS_FN loss_term operator()(float a, float y) const {
     const float difference = a - y, distance = fabsf(difference);

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <plexus/core/error.hpp>
-#include <plexus/losses/mean_absolute.hpp>
+#include <plexus/core/sign.hpp>
+#include <plexus/losses/loss.hpp>
+
+#include <cmath>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -11,13 +14,12 @@ struct mean_absolute_percentage {
   float epsilon = 1e-7f;  // the least that a target counts as; where targets may be 0, choose a larger one
 
   void validate() const {
-    require(std::isfinite(epsilon) && epsilon > 0, "configuring mean_absolute_percentage",
-            "epsilon is not a positive number", "choose an epsilon such as 1e-7");
+    require_positive("configuring mean_absolute_percentage", "epsilon", epsilon, "1e-7");
   }
 
   PLEXUS_FN loss_term operator()(float a, float y) const {
     const float percent = 100 / fmaxf(fabsf(y), epsilon);
-    return {percent * fabsf(a - y), percent * mean_absolute::slope(a - y)};
+    return {percent * fabsf(a - y), percent * sign(a - y)};
   }
 };
 

@@ -5,17 +5,12 @@
 #include <plexus/core/error.hpp>
 #include <plexus/losses/loss.hpp>
 
-#include <cmath>
-
 namespace plexus::inline PLEXUS_ABI {
 
 struct relative_squared {
   float epsilon = 0.01f;
 
-  void validate() const {
-    require(std::isfinite(epsilon) && epsilon > 0, "configuring relative_squared",
-            "epsilon is not a positive number", "choose an epsilon such as 0.01");
-  }
+  void validate() const { require_positive("configuring relative_squared", "epsilon", epsilon, "0.01"); }
 
   // The slope holds the denominator constant, so it is not C's: a noisy y is then still met in its mean, and
   // no output grows for the denominator's sake.

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <plexus/core/error.hpp>
-#include <plexus/losses/mean_absolute.hpp>
+#include <plexus/core/sign.hpp>
+#include <plexus/losses/loss.hpp>
+
+#include <cmath>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -12,13 +15,12 @@ struct smooth_l1 {
   float beta = 1;
 
   void validate() const {
-    require(std::isfinite(beta) && beta >= 0, "configuring smooth_l1", "beta is not a number ≥ 0",
-            "choose a beta such as 1, or 0 for mean_absolute");
+    require_not_negative("configuring smooth_l1", "beta", beta, "1, or 0 for mean_absolute");
   }
 
   PLEXUS_FN loss_term operator()(float a, float y) const {
     const float difference = a - y, distance = fabsf(difference);
-    if (distance >= beta) return {distance - beta / 2, mean_absolute::slope(difference)};
+    if (distance >= beta) return {distance - beta / 2, sign(difference)};
     return {difference * difference / (2 * beta), difference / beta};
   }
 };

@@ -19,8 +19,8 @@ struct softmax_cross_entropy {
   view<const float> class_weights{};
 
   void validate(int outputs) const {
-    require(label_smoothing >= 0 && label_smoothing < 1, "configuring softmax_cross_entropy",
-            "the label smoothing is not in [0, 1)", "choose one such as 0.1, or 0 for none");
+    require_fraction("configuring softmax_cross_entropy", "label smoothing", label_smoothing,
+                     "0.1, or 0 for none");
     if (class_weights.size == 0 || class_weights.size == static_cast<std::size_t>(outputs)) return;
     throw error(
         "configuring softmax_cross_entropy",

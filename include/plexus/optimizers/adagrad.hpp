@@ -6,8 +6,8 @@
 // 12, 2011. As PyTorch defines it, with its rate_decay d; weight decay λ adds λ w to g.
 #pragma once
 
+#include <plexus/core/error.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -23,10 +23,10 @@ struct adagrad {
 
   void validate() const {
     const char* doing = "configuring adagrad";
-    detail::require_positive(doing, "rate", rate, "1e-2");
-    detail::require_not_negative(doing, "rate decay", rate_decay, "1e-3, or 0 for none");
-    detail::require_positive(doing, "epsilon", epsilon, "1e-10");
-    detail::require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
+    require_positive(doing, "rate", rate, "1e-2");
+    require_not_negative(doing, "rate decay", rate_decay, "1e-3, or 0 for none");
+    require_positive(doing, "epsilon", epsilon, "1e-10");
+    require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
   }
 
   struct step {

@@ -8,9 +8,9 @@
 // "Decoupled weight decay regularization", ICLR 2019, algorithm 2. Both as PyTorch defines them.
 #pragma once
 
+#include <plexus/core/error.hpp>
 #include <plexus/optimizers/moments.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
 

@@ -7,8 +7,8 @@
 // section 3.2.
 #pragma once
 
+#include <plexus/core/error.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -26,7 +26,7 @@ struct clip_norm {
 
   int state_count() const { return optimizer.state_count(); }
   void validate() const {
-    detail::require_number(limit > 0, "clipping gradients by their norm", "limit", "a positive number", "1");
+    require_number(limit > 0, "clipping gradients by their norm", "limit", "a positive number", "1");
     detail::validate_optimizer(optimizer);
   }
 
@@ -59,8 +59,7 @@ struct clip_value {
 
   int state_count() const { return optimizer.state_count(); }
   void validate() const {
-    detail::require_number(limit > 0, "clipping gradients by their values", "limit", "a positive number",
-                           "1");
+    require_number(limit > 0, "clipping gradients by their values", "limit", "a positive number", "1");
     detail::validate_optimizer(optimizer);
   }
 

@@ -6,9 +6,10 @@
 // to a tenth of AdamW's, its weight decay λ as many times larger (section 5).
 #pragma once
 
+#include <plexus/core/error.hpp>
+#include <plexus/core/sign.hpp>
 #include <plexus/optimizers/moments.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -24,19 +25,17 @@ struct lion {
 
   void validate() const {
     const char* doing = "configuring lion";
-    detail::require_positive(doing, "rate", rate, "1e-4");
-    detail::require_fraction(doing, "beta1", beta1, "0.9");
-    detail::require_fraction(doing, "beta2", beta2, "0.99");
-    detail::require_not_negative(doing, "weight decay", weight_decay, "1e-2, or 0 for none");
+    require_positive(doing, "rate", rate, "1e-4");
+    require_fraction(doing, "beta1", beta1, "0.9");
+    require_fraction(doing, "beta2", beta2, "0.99");
+    require_not_negative(doing, "weight decay", weight_decay, "1e-2, or 0 for none");
   }
 
   PLEXUS_FN void operator()(float& w, float gradient, parameter_state state) const {
     float& m = state[0];
     const float direction = moved_mean(m, gradient, beta1);
     m = moved_mean(m, gradient, beta2);
-    // A NaN stays one.
-    const float sign = direction > 0 ? 1.0f : direction < 0 ? -1.0f : direction;
-    w -= rate * (sign + weight_decay * w);
+    w -= rate * (sign(direction) + weight_decay * w);
   }
 };
 

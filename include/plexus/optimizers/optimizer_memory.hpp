@@ -5,7 +5,6 @@
 #include <plexus/core/buffer.hpp>
 #include <plexus/core/error.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 #include <string>
 
@@ -73,9 +72,8 @@ class optimizer_memory {
   }
 
   // Where ‖g‖ is found.
-  template <class Runs>
-  double* norm_parts() {
-    if (norm_parts_.size() == 0) norm_parts_ = buffer<double>(static_cast<std::size_t>(Runs::rows));
+  double* norm_parts(int count) {
+    if (norm_parts_.size() == 0) norm_parts_ = buffer<double>(static_cast<std::size_t>(count));
     return norm_parts_.data();
   }
 

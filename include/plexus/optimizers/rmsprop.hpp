@@ -6,9 +6,9 @@
 // decay λ adds λ w to g.
 #pragma once
 
+#include <plexus/core/error.hpp>
 #include <plexus/optimizers/moments.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -25,11 +25,11 @@ struct rmsprop {
 
   void validate() const {
     const char* doing = "configuring rmsprop";
-    detail::require_positive(doing, "rate", rate, "1e-2");
-    detail::require_fraction(doing, "alpha", alpha, "0.99");
-    detail::require_positive(doing, "epsilon", epsilon, "1e-8");
-    detail::require_fraction(doing, "momentum", momentum, "0.9, or 0 for none");
-    detail::require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
+    require_positive(doing, "rate", rate, "1e-2");
+    require_fraction(doing, "alpha", alpha, "0.99");
+    require_positive(doing, "epsilon", epsilon, "1e-8");
+    require_fraction(doing, "momentum", momentum, "0.9, or 0 for none");
+    require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
   }
 
   PLEXUS_FN void operator()(float& w, float gradient, parameter_state state) const {

@@ -6,8 +6,8 @@
 // A schedule of the user's is a struct with PLEXUS_FN float operator()(std::uint64_t updates) const.
 #pragma once
 
+#include <plexus/core/error.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -20,8 +20,8 @@ struct step_decay {
   float factor = 0.1f;
 
   void validate() const {
-    detail::require_number(every > 0, "scheduling steps", "number of updates", "positive", "10000");
-    detail::require_positive("scheduling steps", "factor", factor, "0.1");
+    require_number(every > 0, "scheduling steps", "number of updates", "positive", "10000");
+    require_positive("scheduling steps", "factor", factor, "0.1");
   }
   PLEXUS_FN float operator()(std::uint64_t t) const {
     return static_cast<float>(pow(static_cast<double>(factor), static_cast<double>(t / every)));
@@ -32,7 +32,7 @@ struct step_decay {
 struct exponential_decay {
   float factor = 0.999f;
 
-  void validate() const { detail::require_positive("scheduling an exponential", "factor", factor, "0.999"); }
+  void validate() const { require_positive("scheduling an exponential", "factor", factor, "0.999"); }
   PLEXUS_FN float operator()(std::uint64_t t) const {
     return static_cast<float>(pow(static_cast<double>(factor), static_cast<double>(t)));
   }
@@ -56,9 +56,9 @@ struct cosine {
   float last = 0;
 
   void validate() const {
-    detail::require_number(steps > warm_up, "scheduling a cosine", "number of updates",
-                           "above those of the warm-up", "10000");
-    detail::require_not_negative("scheduling a cosine", "last factor", last, "0");
+    require_number(steps > warm_up, "scheduling a cosine", "number of updates", "above those of the warm-up",
+                   "10000");
+    require_not_negative("scheduling a cosine", "last factor", last, "0");
   }
   PLEXUS_FN float operator()(std::uint64_t t) const {
     if (t < warm_up) return static_cast<float>(t + 1) / static_cast<float>(warm_up);
@@ -78,11 +78,11 @@ struct one_cycle {
 
   void validate() const {
     const char* doing = "scheduling one cycle";
-    detail::require_number(steps > 1, doing, "number of updates", "above 1", "10000");
-    detail::require_number(rising > 0 && rising < 1 && rising * static_cast<float>(steps) > 1, doing,
-                           "rising part", "in (0, 1) and more than one update", "0.3");
-    detail::require_not_negative(doing, "first factor", first, "0.04");
-    detail::require_not_negative(doing, "last factor", last, "4e-6");
+    require_number(steps > 1, doing, "number of updates", "above 1", "10000");
+    require_number(rising > 0 && rising < 1 && rising * static_cast<float>(steps) > 1, doing, "rising part",
+                   "in (0, 1) and more than one update", "0.3");
+    require_not_negative(doing, "first factor", first, "0.04");
+    require_not_negative(doing, "last factor", last, "4e-6");
   }
   PLEXUS_FN float operator()(std::uint64_t t) const {
     const double top = static_cast<double>(rising) * static_cast<double>(steps) - 1;

@@ -2,8 +2,8 @@
 // already.
 #pragma once
 
+#include <plexus/core/error.hpp>
 #include <plexus/optimizers/update.hpp>
-#include <plexus/optimizers/validate.hpp>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -21,9 +21,9 @@ struct sgd {
 
   void validate() const {
     const char* doing = "configuring sgd";
-    detail::require_positive(doing, "rate", rate, "0.1");
-    detail::require_fraction(doing, "momentum", momentum, "0.9, or 0 for none");
-    detail::require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
+    require_positive(doing, "rate", rate, "0.1");
+    require_fraction(doing, "momentum", momentum, "0.9, or 0 for none");
+    require_not_negative(doing, "weight decay", weight_decay, "1e-4, or 0 for none");
     require(!nesterov || momentum > 0, doing, "Nesterov's step is asked for without momentum",
             "set a momentum, or nesterov = false");
   }

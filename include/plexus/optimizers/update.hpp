@@ -19,6 +19,16 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
+namespace detail {
+
+// An optimiser of the user's may accept all numbers.
+template <class Optimizer>
+void validate_optimizer(const Optimizer& optimizer) {
+  if constexpr (requires { optimizer.validate(); }) optimizer.validate();
+}
+
+}  // namespace detail
+
 struct update_moment {
   std::uint64_t step = 1;   // the number of this update, counted from 1
   float gradient_norm = 0;  // ‖∂C/∂w‖ of all parameters, for an optimiser that needs_gradient_norm
@@ -56,30 +66,34 @@ PLEXUS_FN auto step_of(const Optimizer& optimizer, const update_moment& moment) 
 template <class Optimizer>
 using step_type = decltype(step_of(std::declval<const Optimizer&>(), update_moment{}));
 
+// What an update works on, all of one layout.
+struct update_arenas {
+  float* w;
+  const float* dw;
+  float* state;
+  std::size_t size;  // of each
+};
+
 // Parameter i by `step`. here() is a copy for the loop over the parameters: what is read through a pointer
 // would have to be read again after each of them.
 template <class Step>
 struct update_parameters {
   Step step;
-  float* w;
-  const float* dw;
-  float* state;
-  std::size_t size;
+  update_arenas of;
 
-  PLEXUS_FN update_parameters here() const { return {step, w, dw, state, size}; }
-  PLEXUS_FN void operator()(std::size_t i) const { step(w[i], dw[i], parameter_state{state, size, i}); }
+  PLEXUS_FN update_parameters here() const { return {step, of}; }
+  PLEXUS_FN void operator()(std::size_t i) const {
+    step(of.w[i], of.dw[i], parameter_state{of.state, of.size, i});
+  }
 };
 
 // The same by a step in device memory.
 template <class Step>
 struct update_parameters_by {
   const Step* step;
-  float* w;
-  const float* dw;
-  float* state;
-  std::size_t size;
+  update_arenas of;
 
-  PLEXUS_FN update_parameters<Step> here() const { return {*step, w, dw, state, size}; }
+  PLEXUS_FN update_parameters<Step> here() const { return {*step, of}; }
 };
 
 // A run of neighbouring parameters: a row of a weight matrix, or all of another tensor.
@@ -119,7 +133,7 @@ struct update_rows {
       update_here(at.begin + static_cast<std::size_t>(j));
     }
     if (!at.is_copied) return;
-    const float* const w = update.w + at.begin;
+    const float* const w = update.of.w + at.begin;
     T* const copy = copies + at.copy;
     for (int j = group.rank(); j < at.cols; j += group.size()) copy[j] = static_cast<T>(w[j]);
   }
@@ -131,22 +145,12 @@ struct gradient_squares {
   const float* dw;
   double* sums;
 
-  PLEXUS_FN static double square(double x) { return x * x; }
-
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
     const parameter_row at = Runs::row(row);
     const float* const g = dw + at.begin;
-    constexpr int width = 8;  // sums at once, in a CPU's vector registers
-    double parts[width] = {};
-    int j = group.rank();
-    for (; j + (width - 1) * group.size() < at.cols; j += width * group.size()) {
-      for (int i = 0; i < width; ++i) parts[i] += square(g[j + i * group.size()]);
-    }
-    double sum = 0;
-    for (const double part : parts) sum += part;
-    for (; j < at.cols; j += group.size()) sum += square(g[j]);
-    sum = group.sum(sum);
+    const double sum = group.sum(part_of_sum<double>(
+        group, at.cols, [g](int i) { return static_cast<double>(g[i]) * static_cast<double>(g[i]); }));
     if (group.rank() == 0) sums[row] = sum;
   }
 };
@@ -159,9 +163,8 @@ struct gradient_length {
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int) const {
-    double sum = 0;
-    for (int i = group.rank(); i < count; i += group.size()) sum += sums[i];
-    sum = group.sum(sum);
+    const double* const parts = sums;
+    const double sum = group.sum(part_of_sum<double>(group, count, [parts](int i) { return parts[i]; }));
     if (group.rank() == 0) *norm = static_cast<float>(sqrt(sum));
   }
 };
