@@ -4,6 +4,7 @@
 #include <plexus/inspect/training_curve.hpp>
 #include <plexus/io/canvas.hpp>
 #include <plexus/io/checkpoints.hpp>
+#include <plexus/io/history.hpp>
 #include <plexus/io/safetensors.hpp>
 #include <plexus/plexus.hpp>
 

@@ -5,9 +5,6 @@
 #include "support/data.hpp"
 #include "support/files.hpp"
 
-#include <fstream>
-#include <iterator>
-
 namespace px = plexus;
 
 namespace {
@@ -31,13 +28,4 @@ TEST_CASE("Checkpoints are written every so many epochs of the network's life", 
   CHECK(from_file.training_state().epoch == 6);
   train(twin, {.epochs = 6, .batch = 10});
   CHECK(support::parameter_values(from_file) == support::parameter_values(twin));
-}
-
-TEST_CASE("A history is saved as it is written", "[io]") {
-  const support::temporary_folder folder;
-  network net{px::seed{1}};
-  const px::history past = train(net, {.epochs = 2, .batch = 10, .validation = &data});
-  px::save_history(past, folder / "history.csv");
-  std::ifstream file(folder / "history.csv");
-  CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == px::to_csv(past));
 }

@@ -76,20 +76,3 @@ TEST_CASE("Errors of a regression by hand", "[train]") {
   const px::dataset missed{.features = 2, .outputs = 2, .inputs = {1, 5, 2, 5}, .targets = {1, 4, 2, 4}};
   CHECK(px::errors_of(net, missed).r_squared == Approx((1 + 0) / 2.0));
 }
-
-TEST_CASE("History as a table", "[train]") {
-  px::history past;
-  past.epochs.push_back({.epoch = 1, .loss = 0.5, .accuracy = NAN, .seconds = 2, .samples_per_second = 1e-3});
-  past.epochs.push_back({.epoch = 2,
-                         .loss = 0.1,
-                         .accuracy = 0.75,
-                         .validation_loss = 0.25,
-                         .validation_accuracy = 1,
-                         .seconds = 3,
-                         .samples_per_second = 20000,
-                         .skipped_steps = 4});
-  CHECK(px::to_csv(past) ==
-        "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second,skipped_steps\n"
-        "1,0.5,,,,2,0.001,0\n"
-        "2,0.1,0.75,0.25,1,3,20000,4\n");
-}

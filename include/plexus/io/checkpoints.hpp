@@ -1,4 +1,4 @@
-// Checkpoints in the course of fit(), and its history as a file. Needs nlohmann-json.
+// Checkpoints in the course of fit(). Needs nlohmann-json.
 #pragma once
 
 #include <plexus/io/safetensors.hpp>
@@ -33,13 +33,5 @@ class checkpoints {
   std::filesystem::path path_;
   int every_;
 };
-
-// As a table of comma-separated values.
-inline void save_history(const history& past, const std::filesystem::path& path) {
-  atomic_file file(path, "saving a history to " + quoted(path));
-  const std::string text = to_csv(past);
-  file.write(std::as_bytes(std::span(text)));
-  file.commit();
-}
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -1,5 +1,5 @@
 // fit(): the lecture's training procedure. Mini-batches, epochs, and an end: when the error is small enough,
-// when the steps run out, or when all epochs are done.
+// when it falls no more, when the steps run out, when a callback asks for it, or when all epochs are done.
 #pragma once
 
 #include <plexus/core/random.hpp>

@@ -3,12 +3,8 @@
 
 #include <plexus/platform.hpp>
 
-#include <charconv>
-#include <cmath>
 #include <cstdint>
-#include <iterator>
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
@@ -48,27 +44,5 @@ struct history {
   std::uint64_t steps = 0;
   int restored_epoch = 0;  // by early stopping: whose parameters the network has; 0: those of the last step
 };
-
-// A line of names, and one for each epoch; what there is not is left empty.
-inline std::string to_csv(const history& past) {
-  std::string text =
-      "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second,skipped_steps\n";
-  const auto append = [&](std::optional<double> value) {
-    text += ',';
-    if (!value || std::isnan(*value)) return;
-    char digits[32];  // the shortest that are this number and no other
-    text.append(digits, std::to_chars(digits, std::end(digits), *value).ptr);
-  };
-  for (const epoch_record& record : past.epochs) {
-    text += std::to_string(record.epoch);
-    for (const auto& value : {std::optional(record.loss), std::optional(record.accuracy),
-                              record.validation_loss, record.validation_accuracy,
-                              std::optional(record.seconds), std::optional(record.samples_per_second)}) {
-      append(value);
-    }
-    text += ',' + std::to_string(record.skipped_steps) + '\n';
-  }
-  return text;
-}
 
 }  // namespace plexus::inline PLEXUS_ABI
