@@ -1,4 +1,4 @@
-// Products by the vendor's BLAS: cuBLAS, under hostcuda a CBLAS behind the same names.
+// Products by the vendor's BLAS: cuBLAS, under hostcuda oneDNN or a CBLAS behind the same names.
 //
 // A BLAS counts columns first: a row-major (rows, cols) matrix with leading dimension ld is to it the
 // transposed, (cols × rows) with the same ld. So C = A·B is asked for as Cᵀ = Bᵀ·Aᵀ, with the operands
