@@ -34,6 +34,13 @@ struct named_parameter {
 struct training_counters {
   std::uint64_t epoch = 0;  // epochs completed
   std::uint64_t step = 0;   // updates made
+  seed random{};  // of what layers draw in training, with the step: what the network was initialised by
+};
+
+// The next step's number, in device memory.
+struct count_step {
+  std::uint64_t* step;
+  PLEXUS_FN void operator()(std::size_t) const { ++*step; }
 };
 
 // What a number of judged batches add up to.
@@ -115,7 +122,13 @@ class basic_network {
   // Weights by the initialiser of their layer's activation (Glorot uniform unless it names one), biases zero.
   explicit basic_network(seed s = {}, gemm_policy policy = default_gemm_policy,
                          fusion_policy fusion = fusion_policy::automatic)
-      : context_(policy), fusion_(fusion), parameters_(layout::size), gradients_(layout::size), totals_(2) {
+      : context_(policy),
+        fusion_(fusion),
+        parameters_(layout::size),
+        gradients_(layout::size),
+        statistics_(statistics_layout::size),
+        device_step_(draws ? 1 : 0),
+        totals_(2) {
     fill_zero(stream(), parameters_.view());
     fill_zero(stream(), gradients_.view());
     if constexpr (low_precision) {
@@ -131,7 +144,7 @@ class basic_network {
 
   // As a new network of this seed: state of the optimiser, counters and totals begin anew as well.
   void initialize(seed s) {
-    begin_anew();
+    begin_anew(s);
     for_each_layer([&]<std::size_t L>() {
       initialize_layer(L, s, typename default_initializer<typename layer_type<L>::activation>::type{});
     });
@@ -140,7 +153,7 @@ class basic_network {
   // The same with all weights by `initializer`.
   template <class Initializer>
   void initialize(seed s, const Initializer& initializer) {
-    begin_anew();
+    begin_anew(s);
     for (std::size_t l = 0; l < layer_count; ++l) initialize_layer(l, s, initializer);
   }
 
@@ -151,7 +164,7 @@ class basic_network {
   matrix_view<const float> forward(matrix_view<const float> x) {
     detail::require_samples(x, input_size, "running a network forward");
     reserve(x.rows);
-    forward_layers(x, false);
+    forward_layers(x, pass_mode::inference);
     return outputs(x.rows);
   }
 
@@ -179,7 +192,7 @@ class basic_network {
   // below.
 
   // Forward, the loss (the mean over the batch, unless it is a summed one) and the gradients of all
-  // parameters.
+  // parameters. Until the next update, layers draw the same random numbers each time.
   template <class Loss>
   void backward(matrix_view<const float> x, target_view y, const Loss& loss) {
     propagate(x, y, loss, no_input_delta{});
@@ -195,8 +208,8 @@ class basic_network {
     }
   }
 
-  // The parameters become what the optimiser makes of them and their gradients; in FP16 only if all of these
-  // are finite, and the loss scale is adjusted.
+  // The parameters become what the optimiser makes of them and their gradients, and the statistics follow the
+  // batch of the last backward; in FP16 only if all gradients are finite, and the loss scale is adjusted.
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
     detail::validate_optimizer(optimizer);
@@ -206,6 +219,8 @@ class basic_network {
     } else {
       update_all(update_parameters<Optimizer>{optimizer, arenas()});
     }
+    if constexpr (statistics_layout::size > 0) update_statistics();
+    if constexpr (draws) for_each(stream(), 1, count_step{device_step_.data()});
     if constexpr (scales_loss) for_each(stream(), 1, adjust_loss_scale{scaler_.data()});
     ++counters_.step;
   }
@@ -282,7 +297,7 @@ class basic_network {
     detail::require_samples(x, input_size, "running a network's first layers");
     reserve(x.rows);
     take_inputs(x);
-    forward_layers_to<L>(x, false);
+    forward_layers_to<L>(x, pass_mode::inference);
     return matrix_view<const output_element<L>>(outputs_of<L>(x.rows));
   }
 
@@ -305,7 +320,8 @@ class basic_network {
 
   // dx (n, input_size) = Σ dz ∂z/∂x for x (n, input_size), where z (n, width) are the sums of layer L before
   // its activation, and dz (n, width) what each of them counts; all in device memory. There is no loss, and
-  // the parameters' gradients stay as they are. In FP16 dz is not scaled.
+  // the parameters' gradients stay as they are. Layers compute as in use, and not as in training. In FP16 dz
+  // is not scaled.
   template <std::size_t L = layer_count - 1>
   void input_gradient(matrix_view<const float> x, matrix_view<const float> dz, matrix_view<float> dx) {
     constexpr const char* doing = "computing the gradient of a network's input";
@@ -315,9 +331,9 @@ class basic_network {
     if (x.rows == 0) return;
     reserve_training(x.rows);
     take_inputs(x);
-    forward_layers_to<L>(x, true);
+    forward_layers_to<L>(x, pass_mode::differentiated);
     for_each_row(stream(), x.rows, convert_rows<storage, float>{dz, delta_of<L>(x.rows)});
-    backward_from<L>(x, nullptr, input_delta<unit_derivative>{dx, {}});
+    backward_from<L>(x, nullptr, input_delta<unit_derivative>{dx, {}}, pass_mode::differentiated);
   }
 
   // ---- Loss scaling, in FP16
@@ -406,16 +422,25 @@ class basic_network {
   // products in 16 bits go on with copies of what they were.
   std::vector<named_parameter> parameters() {
     weights_changed_ = true;
-    return named(parameters_.data());
+    return named<layout>(parameters_.data());
   }
-  std::vector<named_parameter> gradients() { return named(gradients_.data()); }
+  std::vector<named_parameter> gradients() { return named<layout>(gradients_.data()); }
+  // What layers have learnt of their inputs otherwise than by gradients: batch_norm's running means and
+  // variances.
+  std::vector<named_parameter> statistics() { return named<statistics_layout>(statistics_.data()); }
+  // All that a trained network is: its parameters and its statistics.
+  std::vector<named_parameter> tensors() {
+    std::vector<named_parameter> all = parameters();
+    for (named_parameter& tensor : statistics()) all.push_back(std::move(tensor));
+    return all;
+  }
   // What the optimiser keeps of each parameter: its first value (the velocity of sgd) under the parameter's
   // name, the others (the second moment of adam) under that name with ".1", ".2", … Empty where there is
   // none.
   std::vector<named_parameter> optimizer_state() {
     std::vector<named_parameter> all;
     for (int value = 0; value < optimizer_memory_.values(); ++value) {
-      for (named_parameter& tensor : named(optimizer_memory_.state(value))) {
+      for (named_parameter& tensor : named<layout>(optimizer_memory_.state(value))) {
         tensor.name += optimizer_suffix(value);
         all.push_back(std::move(tensor));
       }
@@ -458,8 +483,19 @@ class basic_network {
     }
   }
 
-  training_counters& training_state() { return counters_; }
   const training_counters& training_state() const { return counters_; }
+  // Goes on from there.
+  void restore_training_state(const training_counters& earlier) {
+    counters_ = earlier;
+    if constexpr (draws) {
+      copy_to_device<std::uint64_t>(stream(), device_step_.data(), std::span(&earlier.step, 1));
+      context_.synchronize();
+    }
+    ++memory_version_;  // a recorded step holds the seed
+  }
+  void count_epoch() { ++counters_.epoch; }
+  // Of a recorded step, which counts on the device by itself.
+  void count_updates(std::uint64_t updates) { counters_.step += updates; }
 
   cudaStream_t stream() const { return context_.stream(); }
 
@@ -467,6 +503,12 @@ class basic_network {
   using storage = typename Precision::storage;
   static constexpr bool low_precision = !std::is_same_v<storage, float>;
   using copies = detail::copies_layout<layers, storage>;
+  using statistics_layout = detail::arena_layout<layers, detail::statistics_tensors>;
+
+  static constexpr bool draws = []<std::size_t... L>(std::index_sequence<L...>) {
+    return (false || ... || draws_random_numbers<layer_type<L>>);
+  }
+  (std::make_index_sequence<layer_count>{});
 
   static constexpr int inference_rows =
       256;  // a batch of predict: large enough for GEMM, small enough for caches
@@ -510,10 +552,13 @@ class basic_network {
     (std::make_index_sequence<layer_count>{});
   }
 
-  void begin_anew() {
+  void begin_anew(seed s) {
     weights_changed_ = true;
-    counters_ = {};
+    restore_training_state({.random = s});
     reset_totals();
+    for (const detail::tensor_record& tensor : statistics_layout::tensors) {
+      constant{tensor.spec.initial}(stream(), {statistics_.data() + tensor.offset, tensor.spec.size()});
+    }
     optimizer_memory_.forget(stream());
     ++memory_version_;
     if constexpr (scales_loss) set_loss_scaling(read_scaler().rules);
@@ -529,14 +574,15 @@ class basic_network {
       if (tensor.spec.is_weight) {
         initializer(stream(), values, random_stream{s.value, number}, tensor.spec.fan);
       } else {
-        fill_zero(stream(), values);
+        constant{tensor.spec.initial}(stream(), values);
       }
     }
   }
 
-  std::vector<named_parameter> named(float* arena) const {
+  template <class Layout>
+  static std::vector<named_parameter> named(float* arena) {
     std::vector<named_parameter> result;
-    for (const detail::tensor_record& tensor : layout::tensors) {
+    for (const detail::tensor_record& tensor : Layout::tensors) {
       std::vector<std::size_t> extents;
       for (const int extent : tensor.spec.extents) {
         if (extent > 0) extents.push_back(static_cast<std::size_t>(extent));
@@ -601,16 +647,32 @@ class basic_network {
 
   // What layers keep for backward beside these.
   template <std::size_t L>
+  static constexpr std::size_t kept_size(int rows) {
+    return kept_bytes_of_batch<layer_type<L>> + elements(rows, kept_bytes_of<layer_type<L>>);
+  }
+  template <std::size_t L>
   static constexpr std::size_t kept_begin(int rows) {
     return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
-      return (std::size_t{0} + ... +
-              padded<unsigned char>(elements(rows, kept_bytes_of<layer_type<Before>>)));
+      return (std::size_t{0} + ... + padded<unsigned char>(kept_size<Before>(rows)));
     }
     (std::make_index_sequence<L>{});
   }
+
+  enum class pass_mode {
+    inference,
+    differentiated,  // the same, and it keeps what backward needs
+    training,
+  };
+
   template <std::size_t L>
-  unsigned char* kept_of() const {
-    return kept_bytes_of<layer_type<L>> == 0 ? nullptr : kept_.data() + kept_begin<L>(capacity_);
+  layer_pass pass_of(pass_mode mode) const {
+    layer_pass pass{.training = mode == pass_mode::training};
+    if (mode != pass_mode::inference && kept_size<L>(1) > 0)
+      pass.kept = kept_.data() + kept_begin<L>(capacity_);
+    if constexpr (draws_random_numbers<layer_type<L>>) {
+      pass.random = {counters_.random.value, L, device_step_.data()};
+    }
+    return pass;
   }
 
   static constexpr bool any_keeps_z = []<std::size_t... L>(std::index_sequence<L...>) {
@@ -661,10 +723,15 @@ class basic_network {
   layer_parameters<Precision> parameters_of() const {
     const float* arena = parameters_.data() + layer_offset<L>;
     if constexpr (low_precision) {
-      return {arena, copies_.data() + copies::layer_offset(L)};
+      return {arena, copies_.data() + copies::layer_offset(L), statistics_of_layer<L>()};
     } else {
-      return {arena, arena};
+      return {arena, arena, statistics_of_layer<L>()};
     }
+  }
+
+  template <std::size_t L>
+  float* statistics_of_layer() const {
+    return statistics_.data() + statistics_layout::layer_offset(L);
   }
 
   // What products read: weights and inputs, in 16 bits where the precision has them.
@@ -675,27 +742,26 @@ class basic_network {
     }
   }
 
-  void forward_layers(matrix_view<const float> x, bool training) {
+  void forward_layers(matrix_view<const float> x, pass_mode mode) {
     take_inputs(x);
     if constexpr (may_fuse) {
       if (fuses()) {
         return fused::forward(stream(), fused_parameters(), input_of<0>(x),
-                              fused_memory_of(x.rows, training));
+                              fused_memory_of(x.rows, mode != pass_mode::inference));
       }
     }
-    forward_layers_to<layer_count - 1>(x, training);
+    forward_layers_to<layer_count - 1>(x, mode);
   }
 
   // One after the other, to the layer `Last`.
   template <std::size_t Last, std::size_t L = 0>
-  void forward_layers_to(matrix_view<const float> x, bool training) {
-    basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}, nullptr};
+  void forward_layers_to(matrix_view<const float> x, pass_mode mode) {
+    basic_layer_memory<output_element<L>, storage> memory{outputs_of<L>(x.rows), {}, pass_of<L>(mode)};
     if constexpr (keeps_z<L>) {
-      if (training) memory.z = z_of<L>(x.rows);
+      if (mode != pass_mode::inference) memory.z = z_of<L>(x.rows);
     }
-    if (training) memory.kept = kept_of<L>();
     layer_type<L>::forward(context_, parameters_of<L>(), input_of<L>(x), memory);
-    if constexpr (L < Last) forward_layers_to<Last, L + 1>(x, training);
+    if constexpr (L < Last) forward_layers_to<Last, L + 1>(x, mode);
   }
 
   template <class Loss, class InputDelta>
@@ -705,7 +771,8 @@ class basic_network {
     require_one_target(y, "training a network");
     validate_loss(loss, output_size);
     reserve_training(x.rows);
-    forward_layers(x, true);
+    forward_layers(x, pass_mode::training);
+    rows_in_training_ = x.rows;
     const auto derivative = derivative_of<layer_count - 1>(x.rows);
     for_each_row(stream(), x.rows,
                  output_delta_rows<Loss, std::remove_const_t<decltype(derivative)>, storage>{
@@ -729,16 +796,16 @@ class basic_network {
     if constexpr (may_fuse) {
       if (fuses()) return fused_backward(x, dx);
     }
-    backward_from<layer_count - 1>(x, gradients_.data(), dx);
+    backward_from<layer_count - 1>(x, gradients_.data(), dx, pass_mode::training);
   }
 
   // From layer L's delta to the input, and to the parameters' gradients unless `gradients` is null.
   template <std::size_t L, class InputDelta>
-  void backward_from(matrix_view<const float> x, float* gradients, const InputDelta& dx) {
+  void backward_from(matrix_view<const float> x, float* gradients, const InputDelta& dx, pass_mode mode) {
     const auto backward_into = [&](const auto& input_delta) {
       layer_type<L>::backward(context_, parameters_of<L>(),
                               gradients == nullptr ? nullptr : gradients + layer_offset<L>, input_of<L>(x),
-                              delta_of<L>(x.rows), kept_of<L>(), input_delta);
+                              delta_of<L>(x.rows), pass_of<L>(mode), input_delta);
     };
     if constexpr (L == 0) {
       backward_into(dx);
@@ -746,7 +813,7 @@ class basic_network {
       const auto derivative = derivative_of<L - 1>(x.rows);
       backward_into(input_delta<std::remove_const_t<decltype(derivative)>, storage>{delta_of<L - 1>(x.rows),
                                                                                     derivative});
-      backward_from<L - 1>(x, gradients, dx);
+      backward_from<L - 1>(x, gradients, dx, mode);
     }
   }
 
@@ -817,6 +884,17 @@ class basic_network {
     for_each_row(stream(), rows::rows, update_rows<rows, Update, storage>{update, copies_.data(), skip()});
   }
 
+  void update_statistics() {
+    const int rows = std::exchange(rows_in_training_, 0);
+    if (rows == 0) return;  // there was no backward since the last update
+    for_each_layer([&]<std::size_t L>() {
+      if constexpr (statistics_of<layer_type<L>>.size() > 0) {
+        layer_type<L>::update_statistics(context_, statistics_of_layer<L>(), pass_of<L>(pass_mode::training),
+                                         rows, skip());
+      }
+    });
+  }
+
   // What the optimiser applies in this update.
   template <class Optimizer>
   const step_type<Optimizer>* begin_step(const Optimizer& optimizer) {
@@ -868,7 +946,8 @@ class basic_network {
 
   context context_;
   fusion_policy fusion_;
-  buffer<float> parameters_, gradients_;
+  buffer<float> parameters_, gradients_, statistics_;
+  buffer<std::uint64_t> device_step_;  // where layers draw random numbers
   detail::optimizer_memory<layout::size> optimizer_memory_;
   buffer<double> totals_;  // Σ loss, Σ correct
   buffer<storage> inputs_, activations_, training_memory_;
@@ -877,6 +956,7 @@ class basic_network {
   buffer<float> staged_inputs_, staged_targets_;
   buffer<int> staged_labels_;
   int capacity_ = 0;
+  int rows_in_training_ = 0;  // of the last backward since an update
   std::uint64_t memory_version_ = 0;
   training_counters counters_;
   buffer<storage> copies_;        // of the weights, in 16 bits

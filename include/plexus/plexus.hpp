@@ -19,10 +19,14 @@
 #include <plexus/activations/softsign.hpp>
 #include <plexus/activations/squareplus.hpp>
 #include <plexus/activations/tanh.hpp>
+#include <plexus/layers/batch_norm.hpp>
 #include <plexus/layers/conv2d.hpp>
 #include <plexus/layers/dense.hpp>
+#include <plexus/layers/dropout.hpp>
+#include <plexus/layers/layer_norm.hpp>
 #include <plexus/layers/local_response_norm.hpp>
 #include <plexus/layers/pool.hpp>
+#include <plexus/layers/softmax.hpp>
 #include <plexus/losses/binary_cross_entropy.hpp>
 #include <plexus/losses/hinge.hpp>
 #include <plexus/losses/huber.hpp>

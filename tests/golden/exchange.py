@@ -36,7 +36,7 @@ def main():
     net = make_sequential(kind, seed=1)
     net.load_state_dict(read_safetensors(folder / "plexus.safetensors"), strict=True)
     example = read_safetensors(folder / "plexus_example.safetensors")
-    output = net.double()(example["x"].double().view(-1, *SEQUENTIALS[kind][0]))
+    output = net.double().eval()(example["x"].double().view(-1, *SEQUENTIALS[kind][0]))
     torch.testing.assert_close(example["output"].double(), output, rtol=1e-5, atol=1e-6)
 
     net = make_sequential(kind, seed=2)

@@ -55,7 +55,7 @@ def signed(seed, scale, *shape):
 
 
 def write_safetensors(path, tensors, metadata):
-    names = {torch.float32: "F32", torch.float64: "F64"}
+    names = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64"}
     header, blobs, offset = {"__metadata__": metadata}, [], 0
     for name, tensor in tensors.items():
         blob = bytes(tensor.contiguous().view(-1).numpy().tobytes())
@@ -318,6 +318,58 @@ def normalizations():
     return tensors
 
 
+NORMALIZED = {  # batch, a sample's shape, what is added to inputs in [-1, 1), layers
+    "vectors": (7, (5,), 0, lambda: [nn.BatchNorm1d(5)]),
+    "wide_vectors": (300, (37,), 0, lambda: [nn.BatchNorm1d(37), nn.Tanh()]),
+    "vectors_far_from_zero": (16, (6,), 16, lambda: [nn.BatchNorm1d(6)]),
+    "images": (3, (4, 3, 5), 0, lambda: [nn.BatchNorm2d(4)]),
+    "images_by_other_constants": (2, (3, 9, 7), 1, lambda: [nn.BatchNorm2d(3, eps=0.25, momentum=0.5), nn.Softplus()]),
+    "images_of_a_pixel": (6, (3, 1, 1), 0, lambda: [nn.BatchNorm2d(3)]),
+    "images_far_from_zero": (2, (3, 4, 4), 16, lambda: [nn.BatchNorm2d(3)]),
+    "layer_norm_of_vectors": (4, (6,), 0, lambda: [nn.LayerNorm(6)]),
+    "layer_norm_of_images": (3, (3, 4, 5), 0.5, lambda: [nn.LayerNorm([3, 4, 5], eps=0.125), nn.Softplus()]),
+    "layer_norm_of_many_values": (2, (1500,), 16, lambda: [nn.LayerNorm(1500), nn.Sigmoid()]),
+    "layer_norm_of_many_samples": (300, (3,), 0, lambda: [nn.LayerNorm(3)]),
+    "softmax": (5, (7,), 0, lambda: [nn.Softmax(1)]),
+    "softmax_far_from_zero": (3, (40,), 4096, lambda: [nn.Softmax(1)]),
+    "network": (8, (2, 8, 6), 0, lambda: [
+        nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.BatchNorm2d(4), nn.Tanh(),
+        nn.Flatten(), nn.Linear(24, 6, bias=False), nn.BatchNorm1d(6), nn.Sigmoid(), nn.Linear(6, 5), nn.LayerNorm(5), nn.Tanh(),
+        nn.Linear(5, 3), nn.Softmax(1)]),
+}
+
+
+def normalized():
+    """Layers that differ in training and in use: gradients of a first step, parameters and statistics after it and a
+    second one on other inputs, and then the outputs and the input's gradient as in use."""
+    tensors = {}
+    for name, (batch, shape, middle, layers) in NORMALIZED.items():
+        net = with_golden_parameters(nn.Sequential(*layers()), [1] * 10)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.125) if list(net.parameters()) else None
+        for step in (1, 2):
+            x = (signed(step, 1, batch, *shape) + middle).requires_grad_()
+            if optimizer:
+                optimizer.zero_grad()
+            a = net(x)
+            cost = quadratic(a, unit(3, *a.shape))
+            cost.backward()
+            if step == 1:
+                tensors[f"{name}/loss"], tensors[f"{name}/dx"] = cost.detach().view(1), x.grad.float()
+                for parameter, value in net.named_parameters():
+                    tensors[f"{name}/gradient/{parameter}"] = value.grad.float()
+            if optimizer:
+                optimizer.step()
+        for tensor, value in net.state_dict().items():
+            if not tensor.endswith("num_batches_tracked"):
+                tensors[f"{name}/final/{tensor}"] = value.float()
+        net.eval()
+        x = (signed(1, 1, batch, *shape) + middle).requires_grad_()
+        a = net(x)
+        quadratic(a, unit(3, *a.shape)).backward()
+        tensors[f"{name}/output_in_use"], tensors[f"{name}/dx_in_use"] = a.detach().float(), x.grad.float()
+    return tensors
+
+
 def mean_absolute_percentage(a, y, epsilon=1e-7):
     return 100 * ((a - y).abs() / y.abs().clamp(min=epsilon)).mean()
 
@@ -486,6 +538,9 @@ def more_activations():
 SEQUENTIALS = {  # shape of a sample, and what makes the layers
     "sequential": ([6], lambda: [nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 4, bias=False), nn.Sigmoid(),
                                  nn.Linear(4, 3)]),
+    "normalized_sequential": ([2, 6, 5], lambda: [nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(),
+                                                  nn.Dropout(0.25), nn.LayerNorm([4, 4, 3]), nn.Flatten(),
+                                                  nn.Linear(48, 5), nn.BatchNorm1d(5), nn.Linear(5, 3), nn.Softmax(1)]),
     "image_sequential": ([2, 11, 9], lambda: [nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
                                               nn.Conv2d(4, 6, (2, 3), groups=2, bias=False), nn.Sigmoid(),
                                               nn.Flatten(), nn.Linear(48, 3)]),
@@ -494,7 +549,11 @@ SEQUENTIALS = {  # shape of a sample, and what makes the layers
 
 def make_sequential(kind, seed):
     torch.manual_seed(seed)
-    return nn.Sequential(*SEQUENTIALS[kind][1]())
+    net = nn.Sequential(*SEQUENTIALS[kind][1]())
+    if list(net.buffers()):  # running means and variances that are not those of the beginning
+        for _ in range(3):
+            net(torch.randn(8, *SEQUENTIALS[kind][0]))
+    return net.eval()
 
 
 def example_of(kind, net):
@@ -512,7 +571,7 @@ def write_sequential(kind, metadata):
 def main():
     metadata = {"made_by": "tests/golden/make_golden.py", "pytorch": torch.__version__.split("+")[0]}
     makers = {make.__name__: make for make in (activations, more_activations, networks, convolutions, normalizations,
-                                                 losses, image_networks, optimizers)}
+                                                 normalized, losses, image_networks, optimizers)}
     for name in sys.argv[1:] or [*makers, *SEQUENTIALS]:
         if name in makers:
             write_safetensors(FOLDER / f"{name}.safetensors", makers[name](), metadata)

@@ -24,6 +24,12 @@ struct image_sequential {
       px::network<px::image<2, 11, 9>, px::conv2d<4, 3, px::relu, px::padding<1>>, px::max_pool<2>,
                   px::conv2d<6, px::extent2d{2, 3}, px::sigmoid, px::groups<2>, px::no_bias>, px::dense<3>>;
 };
+struct normalized_sequential {
+  static constexpr auto name = "normalized_sequential";
+  using network = px::network<px::image<2, 6, 5>, px::conv2d<4, 3, px::identity, px::no_bias>,
+                              px::batch_norm<px::relu>, px::dropout<0.25>, px::layer_norm<>, px::dense<5>,
+                              px::batch_norm<>, px::dense<3>, px::softmax>;
+};
 constexpr int samples = 5;
 
 std::filesystem::path golden_file(const std::string& name) {
@@ -59,18 +65,20 @@ std::string python_with_torch() {
 }  // namespace
 
 TEMPLATE_TEST_CASE("A state_dict saved by PyTorch loads and gives PyTorch's outputs", "[golden]", sequential,
-                   image_sequential) {
+                   image_sequential, normalized_sequential) {
   const std::string name = TestType::name;
   check_outputs<typename TestType::network>(golden_file(name), golden_file(name + "_example"));
 }
 
 TEMPLATE_TEST_CASE("A network saved has the names and shapes of nn.Sequential", "[golden]", sequential,
-                   image_sequential) {
+                   image_sequential, normalized_sequential) {
   const support::temporary_folder folder;
   typename TestType::network net{px::seed{3}};
   px::save(net, folder / "net.safetensors");
   const auto saved = px::read_safetensors(folder / "net.safetensors").tensors;
-  const auto by_pytorch = px::read_safetensors(golden_file(TestType::name)).tensors;
+  auto by_pytorch = px::read_safetensors(golden_file(TestType::name)).tensors;
+  // A count of batches, on which nothing depends, is not written.
+  std::erase_if(by_pytorch, [](const auto& t) { return t.name.ends_with(".num_batches_tracked"); });
   REQUIRE(saved.size() == by_pytorch.size());
   for (const auto& expected : by_pytorch) {
     const auto same =
@@ -82,7 +90,7 @@ TEMPLATE_TEST_CASE("A network saved has the names and shapes of nn.Sequential", 
 }
 
 TEMPLATE_TEST_CASE("PyTorch loads what plexus saves and the other way round", "[golden][slow]", sequential,
-                   image_sequential) {
+                   image_sequential, normalized_sequential) {
   using network = typename TestType::network;
   const std::string python = python_with_torch();
   if (python.empty()) {

@@ -97,7 +97,7 @@ struct problem {
     device_matrix_of<Out> y(x.rows(), x.cols(), {3, 1});
     if (way == path::layer) {
       layer::template forward<Precision>(on, {}, x.view(),
-                                         plexus::basic_layer_memory<Out, T>{y.view(), {}, nullptr});
+                                         plexus::basic_layer_memory<Out, T>{y.view(), {}});
     } else {
       by_warps(on, x.rows() * of.tiles_of_sample(),
                kernels::response_norm_forward<before, after, T, Out>{of, x.view(), y.view()});
@@ -113,7 +113,7 @@ struct problem {
     device_matrix dx(x.rows(), x.cols(), {1, 2});
     if (way == path::layer) {
       layer::template backward<Precision>(
-          on, {}, nullptr, x.view(), delta.view(), nullptr,
+          on, {}, nullptr, x.view(), delta.view(), {},
           plexus::input_delta<derivative>{dx.view(), derivative{x.view(), {}}});
     } else {
       const plexus::times_derivative epilogue{dx.view(), derivative{x.view(), {}}};

@@ -21,8 +21,8 @@ device_matrix column_sums(plexus::context& context, path way, const device_matri
   if (way == path::picked) {
     plexus::column_sums(context, x.view(), sums.view().data);
   } else {
-    plexus::kernels::combine_rows(context.stream(), x.view(), plexus::kernels::equal_weights{},
-                                  plexus::store{sums.view()});
+    plexus::kernels::sum_rows(context.stream(), plexus::kernels::element_terms<float>{x.view()},
+                              plexus::store{sums.view()});
   }
   sums.download(context.stream());
   return sums;

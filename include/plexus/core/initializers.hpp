@@ -13,6 +13,12 @@ struct fan {
   int out = 1;  // units that one input reaches
 };
 
+struct fill_constant {
+  float* values;
+  float value;
+  PLEXUS_FN void operator()(std::size_t i) const { values[i] = value; }
+};
+
 struct fill_uniform {
   float* values;
   random_stream random;
@@ -25,6 +31,14 @@ struct fill_normal {
   random_stream random;
   float mean, deviation;
   PLEXUS_FN void operator()(std::size_t i) const { values[i] = mean + deviation * random.normal(i); }
+};
+
+// All the same.
+struct constant {
+  float value = 0;
+  void operator()(cudaStream_t stream, view<float> w, random_stream = {}, fan = {}) const {
+    for_each(stream, w.size, fill_constant{w.data, value});
+  }
 };
 
 // Uniform in (low, high).

@@ -71,6 +71,16 @@ struct random_stream {
   }
 };
 
+// The random numbers of one layer in one step of training. The step is read where they are drawn, so that a
+// step recorded as a graph moves on.
+struct random_step {
+  std::uint64_t key = 0, layer = 0;
+  const std::uint64_t* step = nullptr;  // in device memory
+
+  // Far from the streams of initialisers and orders.
+  PLEXUS_FN random_stream stream() const { return {key, std::uint64_t{1} << 63 | layer << 48 | *step}; }
+};
+
 // A random permutation of 0 … size−1 (Fisher and Yates).
 inline void shuffle(random_stream random, std::vector<int>& order) {
   for (std::size_t i = order.size(); i > 1; --i) {

@@ -34,6 +34,11 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
 
 namespace safetensors {
 
+// PyTorch counts the batches that a BatchNorm has seen. Nothing depends on it unless its momentum is None.
+inline bool is_batch_count(const entry& tensor) {
+  return tensor.name.ends_with(".num_batches_tracked") && tensor.dtype == "I64" && tensor.shape.empty();
+}
+
 // The tensors of `file`, in the order of `wanted` (whose data play no part). All that is missing, surplus or
 // of another dtype or shape is named in one error, before any data are read.
 inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_tensor> wanted) {
@@ -57,7 +62,7 @@ inline std::vector<stored_tensor> read_fitting(reader file, std::vector<stored_t
     }
   }
   for (const entry& there : file.entries()) {
-    if (found.contains(there.name)) surplus.push_back(shown(there.name));
+    if (found.contains(there.name) && !is_batch_count(there)) surplus.push_back(shown(there.name));
   }
   std::vector<std::string> wrong;
   if (!missing.empty()) wrong.push_back("missing from the file: " + listed(missing));
@@ -112,6 +117,7 @@ inline constexpr const char* optimizer_prefix = "optimizer.";
 inline constexpr const char* epoch_name = "training.epoch";
 inline constexpr const char* step_name = "training.step";
 inline constexpr const char* updates_name = "training.optimizer_updates";
+inline constexpr const char* seed_name = "training.seed";
 inline constexpr const char* loss_scale_name = "training.loss_scale";
 inline constexpr const char* good_steps_name = "training.good_steps";
 inline constexpr const char* skipped_name = "training.skipped_steps";
@@ -143,7 +149,8 @@ template <class Network>
 std::vector<stored_tensor> training_numbers(const Network& net) {
   const auto& counters = net.training_state();
   std::vector<stored_tensor> numbers{number(epoch_name, counters.epoch), number(step_name, counters.step),
-                                     number(updates_name, net.optimizer_updates())};
+                                     number(updates_name, net.optimizer_updates()),
+                                     number(seed_name, counters.random.value)};
   if constexpr (Network::scales_loss) {
     const auto now = net.loss_scale();
     numbers.push_back(number(loss_scale_name, now.scale));
@@ -158,11 +165,11 @@ std::vector<stored_tensor> training_numbers(const Network& net) {
 template <class Network>
 std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers,
                             const std::string& optimizer, int optimizer_values) {
-  std::size_t count = 3;
+  std::size_t count = 4;
   if constexpr (Network::scales_loss) {  // first, since it refuses what is no scale
-    net.restore_loss_scale({number_in<float>(numbers[3]), number_in<std::uint64_t>(numbers[4]),
-                            number_in<std::uint64_t>(numbers[5])});
-    count = 6;
+    net.restore_loss_scale({number_in<float>(numbers[4]), number_in<std::uint64_t>(numbers[5]),
+                            number_in<std::uint64_t>(numbers[6])});
+    count = 7;
   }
   const auto updates = number_in<std::uint64_t>(numbers[2]);
   if (optimizer_values > 0 || updates > 0) {
@@ -170,45 +177,48 @@ std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numb
   } else {
     net.forget_optimizer();
   }
-  net.training_state() = {number_in<std::uint64_t>(numbers[0]), number_in<std::uint64_t>(numbers[1])};
+  net.restore_training_state({number_in<std::uint64_t>(numbers[0]),
+                              number_in<std::uint64_t>(numbers[1]),
+                              {number_in<std::uint64_t>(numbers[3])}});
   return count;
 }
 
 }  // namespace safetensors
 
-// Writes a network's parameters under the names of PyTorch's nn.Sequential, whole or not at all.
+// Writes a network's parameters and statistics under the names of PyTorch's nn.Sequential, whole or not at
+// all.
 template <class Network>
 void save(Network& net, const std::filesystem::path& path) {
-  const auto parameters = net.parameters();
+  const auto all = net.tensors();
   std::vector<stored_tensor> tensors;
-  safetensors::describe(parameters, "", tensors);
-  safetensors::download(net.stream(), parameters, tensors);
+  safetensors::describe(all, "", tensors);
+  safetensors::download(net.stream(), all, tensors);
   write_safetensors(path, tensors);
 }
 
-// Reads a network's parameters. Where anything does not fit, the error names all of it and the network stays
-// as it was.
+// Reads a network's parameters and statistics. Where anything does not fit, the error names all of it and the
+// network stays as it was.
 template <class Network>
 void load(Network& net, const std::filesystem::path& path) {
-  const auto parameters = net.parameters();
+  const auto all = net.tensors();
   std::vector<stored_tensor> wanted;
-  safetensors::describe(parameters, "", wanted);
+  safetensors::describe(all, "", wanted);
   const auto tensors = safetensors::read_fitting(
       safetensors::reader(byte_source(path, "loading a network from " + quoted(path))), std::move(wanted));
-  safetensors::upload(net.stream(), parameters, tensors);
+  safetensors::upload(net.stream(), all, tensors);
 }
 
-// Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch, step
-// and, in FP16, the loss scale.
+// Writes all that training needs to go on as if it had not stopped: parameters, statistics, optimiser state,
+// epoch, step, the seed of what layers draw and, in FP16, the loss scale.
 template <class Network>
 void save_checkpoint(Network& net, const std::filesystem::path& path) {
-  const auto parameters = net.parameters();
+  const auto all = net.tensors();
   const auto state = net.optimizer_state();
   std::vector<stored_tensor> tensors;
-  safetensors::describe(parameters, "", tensors);
+  safetensors::describe(all, "", tensors);
   safetensors::describe(state, safetensors::optimizer_prefix, tensors);
-  safetensors::download(net.stream(), parameters, std::span(tensors).first(parameters.size()));
-  safetensors::download(net.stream(), state, std::span(tensors).subspan(parameters.size()));
+  safetensors::download(net.stream(), all, std::span(tensors).first(all.size()));
+  safetensors::download(net.stream(), state, std::span(tensors).subspan(all.size()));
   for (stored_tensor& number : safetensors::training_numbers(net)) tensors.push_back(std::move(number));
   write_safetensors(path, tensors, {{safetensors::optimizer_key, net.optimizer_name()}});
 }
@@ -219,19 +229,20 @@ template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
   safetensors::reader file(byte_source(path, "loading a checkpoint from " + quoted(path)));
   const auto parameters = net.parameters();
+  const auto all = net.tensors();
   const int values = safetensors::optimizer_values(file, parameters.size());
   const auto name = file.metadata().find(safetensors::optimizer_key);
   const std::string optimizer = name == file.metadata().end() ? "" : name->second;
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
-  safetensors::describe(parameters, "", wanted);
+  safetensors::describe(all, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
     safetensors::describe(parameters, safetensors::optimizer_prefix, wanted, Network::optimizer_suffix(nth));
   }
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
   const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);
   const auto stored = std::span(tensors).subspan(numbers);
-  safetensors::upload(net.stream(), parameters, stored.first(parameters.size()));
-  safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(parameters.size()));
+  safetensors::upload(net.stream(), all, stored.first(all.size()));
+  safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(all.size()));
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -1,28 +1,60 @@
-// Sums of each channel of a batch of images.
+// Sums over all that a batch has of each channel: its samples and their pixels. What is added up are terms: a
+// trivially copyable object with operator()(sample, place, channel), `place` being the pixel's in the sample.
 #pragma once
 
-#include <plexus/core/group.hpp>
-#include <plexus/core/view.hpp>
+#include <plexus/kernels/reduction.hpp>
 
-namespace plexus::inline PLEXUS_ABI::kernels {
+namespace plexus::inline PLEXUS_ABI {
+namespace kernels {
 
-// out(c) = Σ of all pixels of channel c of all samples: BP3, the gradient of a convolution's bias.
-template <class T>
+// epilogue(0, c, Σ terms) of channels of `pixels` pixels.
+template <class Terms, class Epilogue>
 struct channel_sums {
-  matrix_view<const T> x;  // (n, channels · size)
-  int size;
-  float* out;
+  Terms terms;
+  int samples, pixels;
+  Epilogue epilogue;
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int channel) const {
+    const Terms of = terms;
+    const int first = channel * pixels;
     float total = 0;
-    for (int sample = 0; sample < x.rows; ++sample) {
-      const T* const pixels = x.row(sample) + channel * size;
-      total += part_of_sum<float>(group, size, [pixels](int i) { return static_cast<float>(pixels[i]); });
+    for (int sample = 0; sample < samples; ++sample) {
+      total += part_of_sum<float>(group, pixels, [=](int i) { return of(sample, first + i, channel); });
     }
     total = group.sum(total);
-    if (group.rank() == 0) out[channel] = total;
+    if (group.rank() == 0) epilogue(0, channel, total);
   }
 };
 
-}  // namespace plexus::inline PLEXUS_ABI::kernels
+// Where a channel is one value, it is a column.
+template <class Terms>
+struct column_terms {
+  Terms terms;
+  int rows, cols;
+  PLEXUS_FN float operator()(int row, int col) const { return terms(row, col, col); }
+};
+
+// The elements of a batch (n, channels · pixels).
+template <class T>
+struct pixel_terms {
+  matrix_view<const T> x;
+  PLEXUS_FN float operator()(int sample, int place, int) const {
+    return static_cast<float>(x(sample, place));
+  }
+};
+
+}  // namespace kernels
+
+// epilogue(0, c, Σ terms of channel c) for every channel of `samples` samples.
+template <int Channels, int Pixels, class Terms, class Epilogue>
+void sum_channels(context& on, int samples, const Terms& terms, const Epilogue& epilogue) {
+  if constexpr (Pixels == 1) {
+    sum_columns(on, kernels::column_terms<Terms>{terms, samples, Channels}, epilogue);
+  } else {
+    for_each_long_row(on.stream(), Channels,
+                      kernels::channel_sums<Terms, Epilogue>{terms, samples, Pixels, epilogue});
+  }
+}
+
+}  // namespace plexus::inline PLEXUS_ABI

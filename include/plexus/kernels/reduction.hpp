@@ -1,5 +1,6 @@
-// Sums down the columns of a matrix, in a fixed order: column sums (BP3) and the product of a vector with a
-// matrix.
+// Sums down columns, in a fixed order: column sums (BP3), the product of a vector with a matrix, and what
+// normalisation adds up. What is added up are terms: a trivially copyable object with `rows`, `cols` and
+// operator()(row, col), a matrix or something that is worked out from one.
 #pragma once
 
 #include <plexus/core/context.hpp>
@@ -10,26 +11,41 @@
 namespace plexus::inline PLEXUS_ABI {
 namespace kernels {
 
-// C(s, j) = Σᵢ weight(i)·x(i, j) over the rows i of slice s. A block owns 32 neighbouring columns, so every
-// access is one row of 128 bytes. Warp w takes rows w, w + 8, …; the warps' sums are added in their order.
-template <class T, class Weight, class Epilogue>
-__global__ void __launch_bounds__(256)
-    combine_rows_kernel(matrix_view<const T> x, Weight weight, int slice_rows, Epilogue epilogue) {
+// The elements of a matrix as terms.
+template <class T>
+struct element_terms {
+  matrix_view<const T> x;
+  int rows = x.rows, cols = x.cols;
+  PLEXUS_FN float operator()(int row, int col) const { return static_cast<float>(x(row, col)); }
+};
+
+// weight(i)·x(i, j)
+template <class T, class Weight>
+struct weighted_terms {
+  matrix_view<const T> x;
+  Weight weight;
+  int rows = x.rows, cols = x.cols;
+  PLEXUS_FN float operator()(int row, int col) const { return weight(row) * static_cast<float>(x(row, col)); }
+};
+
+// C(s, j) = Σᵢ terms(i, j) over the rows i of slice s. A block owns 32 neighbouring columns, so every access
+// is one row of 128 bytes. Warp w takes rows w, w + 8, …; the warps' sums are added in their order.
+template <class Terms, class Epilogue>
+__global__ void __launch_bounds__(256) sum_rows_kernel(Terms terms, int slice_rows, Epilogue epilogue) {
   constexpr int warps = 8;
   __shared__ float partial[warps][32];
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int col = static_cast<int>(blockIdx.x) * 32 + lane;
   const int slice = static_cast<int>(blockIdx.y);
-  const slice_range range = slice_of(x.rows, slice, slice_rows);
+  const slice_range range = slice_of(terms.rows, slice, slice_rows);
   float sum = 0;
-  if (col < x.cols) {
-    for (int row = range.begin + warp; row < range.end; row += warps)
-      sum += weight(row) * static_cast<float>(x(row, col));
+  if (col < terms.cols) {
+    for (int row = range.begin + warp; row < range.end; row += warps) sum += terms(row, col);
   }
   partial[warp][lane] = sum;
   __syncthreads();
-  if (warp == 0 && col < x.cols) {
+  if (warp == 0 && col < terms.cols) {
     float total = 0;
     for (int i = 0; i < warps; ++i) total += partial[i][lane];
     epilogue(slice, col, total);
@@ -37,14 +53,19 @@ __global__ void __launch_bounds__(256)
 }
 
 // With more slices than one, the epilogue gets the results of all of them, (slices, n): see sum_slices().
+template <class Terms, class Epilogue>
+void sum_rows(cudaStream_t stream, const Terms& terms, const Epilogue& epilogue, int slices = 1) {
+  const launch_shape shape{
+      dim3(static_cast<unsigned>(divide_up(terms.cols, 32)), static_cast<unsigned>(slices)), dim3(256)};
+  launch("launching sums down columns", stream, shape, sum_rows_kernel<Terms, Epilogue>, terms,
+         slice_length(terms.rows, slices), epilogue);
+}
+
+// C(s, j) = Σᵢ weight(i)·x(i, j)
 template <class T, class Weight, class Epilogue>
 void combine_rows(cudaStream_t stream, matrix_view<T> x, const Weight& weight, const Epilogue& epilogue,
                   int slices = 1) {
-  using element = std::remove_const_t<T>;
-  const launch_shape shape{dim3(static_cast<unsigned>(divide_up(x.cols, 32)), static_cast<unsigned>(slices)),
-                           dim3(256)};
-  launch("launching sums down columns", stream, shape, combine_rows_kernel<element, Weight, Epilogue>, x,
-         weight, slice_length(x.rows, slices), epilogue);
+  sum_rows(stream, weighted_terms<std::remove_const_t<T>, Weight>{x, weight}, epilogue, slices);
 }
 
 // Slices that give a device work where the columns are few and the rows many.
@@ -53,57 +74,58 @@ inline int row_slices(const context& context, int rows, int cols) {
                         shortest_row_slice);
 }
 
-struct equal_weights {
-  PLEXUS_FN float operator()(int) const { return 1; }
-};
-
 // The sums of 16 neighbouring columns by one thread, in a CPU's vector registers. Rows are added up in
 // chunks: the rounding error grows with a chunk's length and with their number, and not with the product of
 // the two.
-template <class T>
+template <class Terms, class Epilogue>
 struct column_strip_sums {
   static constexpr int width = 16, chunk = 128;
-  matrix_view<const T> x;
-  float* out;
+  Terms terms;
+  Epilogue epilogue;
 
   PLEXUS_FN void operator()(std::size_t strip) const {
     const int first = static_cast<int>(strip) * width;
-    if (first + width <= x.cols) return add_up<width>(first);
-    for (int col = first; col < x.cols; ++col) add_up<1>(col);
+    if (first + width <= terms.cols) return add_up<width>(first);
+    for (int col = first; col < terms.cols; ++col) add_up<1>(col);
   }
 
  private:
   template <int Width>
   PLEXUS_FN void add_up(int first) const {
+    const Terms of = terms;
     float sums[Width] = {};
-    for (int begin = 0; begin < x.rows; begin += chunk) {
-      const int end = begin + chunk < x.rows ? begin + chunk : x.rows;
+    for (int begin = 0; begin < of.rows; begin += chunk) {
+      const int end = begin + chunk < of.rows ? begin + chunk : of.rows;
       float part[Width] = {};
       for (int row = begin; row < end; ++row) {
-        const T* from = x.row(row) + first;
-        for (int i = 0; i < Width; ++i) part[i] += static_cast<float>(from[i]);
+        for (int i = 0; i < Width; ++i) part[i] += of(row, first + i);
       }
       for (int i = 0; i < Width; ++i) sums[i] += part[i];
     }
-    for (int i = 0; i < Width; ++i) out[first + i] = sums[i];
+    for (int i = 0; i < Width; ++i) epilogue(0, first + i, sums[i]);
   }
 };
 
 }  // namespace kernels
 
+// epilogue(0, j, Σᵢ terms(i, j)) for every column j.
+template <class Terms, class Epilogue>
+void sum_columns(context& context, const Terms& terms, const Epilogue& epilogue) {
+  if constexpr (platform::on_cpu) {
+    using strip_sums = kernels::column_strip_sums<Terms, Epilogue>;
+    const auto strips = static_cast<std::size_t>(divide_up(terms.cols, strip_sums::width));
+    for_each(context.stream(), strips, strip_sums{terms, epilogue});
+  } else {
+    const int slices = kernels::row_slices(context, terms.rows, terms.cols);
+    kernels::in_slices(context, slices, 1, terms.cols, epilogue,
+                       [&](const auto& into) { kernels::sum_rows(context.stream(), terms, into, slices); });
+  }
+}
+
 // out(j) = Σᵢ x(i, j): BP3, the gradient of the bias from δ (n, out).
 template <class T>
 void column_sums(context& context, matrix_view<T> x, float* out) {
-  if constexpr (platform::on_cpu) {
-    using strip_sums = kernels::column_strip_sums<std::remove_const_t<T>>;
-    const auto strips = static_cast<std::size_t>(divide_up(x.cols, strip_sums::width));
-    for_each(context.stream(), strips, strip_sums{x, out});
-  } else {
-    const int slices = kernels::row_slices(context, x.rows, x.cols);
-    kernels::in_slices(context, slices, 1, x.cols, store{matrix(out, 1, x.cols)}, [&](const auto& epilogue) {
-      kernels::combine_rows(context.stream(), x, kernels::equal_weights{}, epilogue, slices);
-    });
-  }
+  sum_columns(context, kernels::element_terms<std::remove_const_t<T>>{x}, store{matrix(out, 1, x.cols)});
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

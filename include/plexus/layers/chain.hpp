@@ -66,12 +66,22 @@ struct tensor_record {
   std::size_t offset = 0;
 };
 
-template <class Layers>
+// Which of a layer's tensors an arena holds.
+struct parameter_tensors {
+  template <class Layer>
+  static constexpr auto of = Layer::parameters;
+};
+struct statistics_tensors {
+  template <class Layer>
+  static constexpr auto of = statistics_of<Layer>;
+};
+
+template <class Layers, class Tensors = parameter_tensors>
 struct arena_layout;
 
-template <class... Layers>
-struct arena_layout<std::tuple<Layers...>> {
-  static constexpr std::size_t tensor_count = (std::size_t{0} + ... + Layers::parameters.size());
+template <class... Layers, class Tensors>
+struct arena_layout<std::tuple<Layers...>, Tensors> {
+  static constexpr std::size_t tensor_count = (std::size_t{0} + ... + Tensors::template of<Layers>.size());
 
   // Every tensor begins at a padded offset, layer after layer.
   static constexpr std::array<tensor_record, tensor_count> tensors = [] {
@@ -86,7 +96,7 @@ struct arena_layout<std::tuple<Layers...>> {
       ++layer;
       module_number += modules;
     };
-    (place(Layers::parameters, Layers::modules, modules_before<Layers>), ...);
+    (place(Tensors::template of<Layers>, Layers::modules, modules_before<Layers>), ...);
     return records;
   }();
 

@@ -89,11 +89,14 @@ struct conv2d {
     template <class Precision, class InputDelta>
     static void backward(context& on, const layer_parameters<Precision>& w, float* dw,
                          matrix_view<const typename Precision::storage> x,
-                         matrix_view<const typename Precision::storage> delta, const unsigned char*,
+                         matrix_view<const typename Precision::storage> delta, const layer_pass&,
                          const InputDelta& dx) {
       if (dw != nullptr) {
         filter_gradient<of, Precision>(on, delta, x, dw);
-        if constexpr (has_bias) channel_totals(on, delta, dw + bias_offset);
+        if constexpr (has_bias) {
+          sum_channels<Out, pixels>(on, delta.rows, kernels::pixel_terms<typename Precision::storage>{delta},
+                                    store{plexus::matrix(dw + bias_offset, 1, Out)});
+        }
       }
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
         const auto filters = w.matrix(Out, of.depth());
@@ -104,12 +107,6 @@ struct conv2d {
 
    private:
     static constexpr std::size_t bias_offset = padded(static_cast<std::size_t>(Out) * of.depth());
-
-    template <class T>
-    static void channel_totals(context& on, matrix_view<const T> delta, float* db) {
-      const kernels::channel_sums<T> sums{delta, pixels, db};
-      for_each_long_row(on.stream(), Out, sums);
-    }
   };
 };
 

@@ -57,7 +57,7 @@ struct dense {
     template <class Precision, class InputDelta>
     static void backward(context& on, const layer_parameters<Precision>& w, float* dw,
                          matrix_view<const typename Precision::storage> x,
-                         matrix_view<const typename Precision::storage> delta, const unsigned char*,
+                         matrix_view<const typename Precision::storage> delta, const layer_pass&,
                          const InputDelta& dx) {
       if (dw != nullptr) {
         multiply<Precision, layout::tn, dw_product>(on, delta, x, store{matrix(dw, Out, in)});

@@ -9,12 +9,21 @@
 //   modules                                         how many modules it is in PyTorch's nn.Sequential
 //   modules_before                                  of these, the ones before that with the parameters; none
 //                                                   if it does not say
-//   kept_bytes                                      what it keeps of each sample for backward beside a and z;
-//                                                   nothing if it does not say
-//   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z and
-//                                                   memory.kept if they are kept
-//   backward(context&, w, dw, x, delta, kept, dx)   delta = ∂C/∂z (n, out) → dw unless that is null, and dx
-//                                                   unless it is nothing
+//   kept_bytes, kept_bytes_of_batch                 what it keeps of each sample, and of all of them
+//   together,
+//                                                   for backward beside a and z; nothing if it does not say
+//   statistics                                      std::array of parameter_spec: what it learns of its
+//   input,
+//                                                   and not by gradients; none if it does not say
+//   draws_random_numbers                            whether it does so in training; not if it does not say
+//   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), memory.z if it is kept,
+//   and
+//                                                   what the pass keeps
+//   backward(context&, w, dw, x, delta, pass, dx)   delta = ∂C/∂z (n, out) → dw unless that is null, and dx
+//                                                   unless it is nothing; dw is not null where pass.training
+//   update_statistics(context&, statistics, pass, n, skip)    where there are any: by what forward kept of n
+//                                                   samples, unless *skip is not 0, skip being null or in
+//                                                   device memory
 //
 // Both are templates over the network's precision: x and delta have elements of Precision::storage, and so
 // have the weights that w is made of.
@@ -40,7 +49,8 @@ struct parameter_spec {
   const char* name = "";
   std::array<int, 4> extents{};
   plexus::fan fan{};
-  bool is_weight = true;  // weights begin random, the others at zero; products read them in 16 bits
+  bool is_weight = true;  // weights begin random, and products read them in 16 bits
+  float initial = 0;      // what the others begin as
 
   constexpr std::size_t size() const {
     std::size_t product = 1;
@@ -66,6 +76,7 @@ template <precision_policy Precision>
 struct layer_parameters {
   const float* arena;
   const typename Precision::storage* weights;
+  const float* statistics = nullptr;  // its part of their arena
 
   // The weights at the beginning, as a matrix.
   matrix_view<const typename Precision::storage> matrix(int rows, int cols) const {
@@ -82,12 +93,19 @@ struct layer_view {
   const float* parameters;
 };
 
+// A pass through a layer, forward and back.
+struct layer_pass {
+  bool training = false;          // as in training, or as in use: dropout drops nothing then
+  unsigned char* kept = nullptr;  // what is kept of the batch, then (n, kept_bytes); null where nothing is
+  random_step random{};           // in training, of a layer that draws random numbers
+};
+
 // What a forward pass leaves: the outputs a = σ(z) and, where σ' cannot be had from them, z; both (n, out).
 template <class Output, class Storage>
 struct basic_layer_memory {
   matrix_view<Output> a;
-  matrix_view<Storage> z;         // data is null where z is not kept
-  unsigned char* kept = nullptr;  // (n, kept_bytes), or null
+  matrix_view<Storage> z;  // data is null where z is not kept
+  layer_pass pass{};
 };
 using layer_memory = basic_layer_memory<float, float>;
 
@@ -97,6 +115,24 @@ inline constexpr int kept_bytes_of = 0;
 template <class Layer>
 requires requires { Layer::kept_bytes; }
 inline constexpr int kept_bytes_of<Layer> = Layer::kept_bytes;
+
+template <class Layer>
+inline constexpr int kept_bytes_of_batch = 0;
+template <class Layer>
+requires requires { Layer::kept_bytes_of_batch; }
+inline constexpr int kept_bytes_of_batch<Layer> = Layer::kept_bytes_of_batch;
+
+template <class Layer>
+inline constexpr bool draws_random_numbers = false;
+template <class Layer>
+requires requires { Layer::draws_random_numbers; }
+inline constexpr bool draws_random_numbers<Layer> = Layer::draws_random_numbers;
+
+template <class Layer>
+inline constexpr std::array<parameter_spec, 0> statistics_of{};
+template <class Layer>
+requires requires { Layer::statistics; }
+inline constexpr auto statistics_of<Layer> = Layer::statistics;
 
 template <class Layer>
 inline constexpr int modules_before = 0;

@@ -57,7 +57,7 @@ struct local_response_norm {
     template <class Precision, class InputDelta>
     static void backward(context& on, const layer_parameters<Precision>&, float*,
                          matrix_view<const typename Precision::storage> x,
-                         matrix_view<const typename Precision::storage> delta, const unsigned char*,
+                         matrix_view<const typename Precision::storage> delta, const layer_pass&,
                          const InputDelta& dx) {
       if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
         const times_derivative epilogue{dx.delta, dx.derivative};

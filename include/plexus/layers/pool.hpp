@@ -32,18 +32,19 @@ struct pool_layer {
   static void forward(context& on, const layer_parameters<Precision>&,
                       matrix_view<const typename Precision::storage> x,
                       const basic_layer_memory<Output, typename Precision::storage>& out) {
-    for_each_row(on.stream(), x.rows * channels, Kind::template forward<Of, channels>(x, out.a, out.kept));
+    for_each_row(on.stream(), x.rows * channels,
+                 Kind::template forward<Of, channels>(x, out.a, out.pass.kept));
   }
 
   template <class Precision, class InputDelta>
   static void backward(context& on, const layer_parameters<Precision>&, float*,
                        matrix_view<const typename Precision::storage>,
-                       matrix_view<const typename Precision::storage> delta, const unsigned char* kept,
+                       matrix_view<const typename Precision::storage> delta, const layer_pass& pass,
                        const InputDelta& dx) {
     if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
       for_each_row(
           on.stream(), delta.rows * channels,
-          Kind::template backward<Of, channels>(delta, kept, times_derivative{dx.delta, dx.derivative}));
+          Kind::template backward<Of, channels>(delta, pass.kept, times_derivative{dx.delta, dx.derivative}));
     }
   }
 };

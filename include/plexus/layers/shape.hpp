@@ -3,6 +3,7 @@
 
 #include <plexus/core/extent.hpp>
 
+#include <array>
 #include <concepts>
 
 namespace plexus::inline PLEXUS_ABI {
@@ -13,6 +14,13 @@ struct shape {
   static_assert(((Extents > 0) && ...), "plexus::shape: every extent is at least 1");
   static constexpr int size = (1 * ... * Extents);
 };
+
+// As an array, unused extents 0.
+template <int... Extents>
+constexpr std::array<int, 4> extents_of(shape<Extents...>) {
+  static_assert(sizeof...(Extents) <= 4, "plexus::shape: a sample has at most four extents");
+  return {Extents...};
+}
 
 // A sample's shape as an image: channels, height, width.
 template <class Shape>

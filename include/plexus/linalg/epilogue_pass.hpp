@@ -21,15 +21,15 @@ struct epilogue_pass {
 };
 
 // The same, over products that lie in a matrix of their own.
-template <class Epilogue>
+template <class Epilogue, class T = float>
 struct epilogue_pass_over {
-  matrix_view<const float> products;
+  matrix_view<const T> products;
   Epilogue epilogue;
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
     for (int col = group.rank(); col < products.cols; col += group.size())
-      epilogue(row, col, products(row, col));
+      epilogue(row, col, static_cast<float>(products(row, col)));
   }
 };
 

@@ -48,21 +48,21 @@ class best_epoch {
   // Brings its parameters back; returns its number, 0 where there is nothing to bring back.
   int restore() {
     if (kept_.empty()) return 0;
-    const auto parameters = net_.parameters();
+    const auto tensors = net_.tensors();
     for (std::size_t i = 0; i < kept_.size(); ++i) {
-      copy_on_device<float>(net_.stream(), parameters[i].values.data, kept_[i].view());
+      copy_on_device<float>(net_.stream(), tensors[i].values.data, kept_[i].view());
     }
     return epoch_;
   }
 
  private:
   void keep() {
-    const auto parameters = net_.parameters();
+    const auto tensors = net_.tensors();
     if (kept_.empty()) {
-      for (const auto& tensor : parameters) kept_.emplace_back(tensor.values.size);
+      for (const auto& tensor : tensors) kept_.emplace_back(tensor.values.size);
     }
     for (std::size_t i = 0; i < kept_.size(); ++i) {
-      copy_on_device<float>(net_.stream(), kept_[i].data(), parameters[i].values);
+      copy_on_device<float>(net_.stream(), kept_[i].data(), tensors[i].values);
     }
   }
 

@@ -107,7 +107,7 @@ class training_run {
   // The losses of the last epoch say nothing about its last step.
   history ended(history& result, stop_reason reason) {
     result.restored_epoch = best_.restore();
-    for (const named_parameter& tensor : net_.parameters()) {
+    for (const named_parameter& tensor : net_.tensors()) {
       const std::vector<float> values = to_host(net_.stream(), tensor.values);
       if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) continue;
       refuse_diverged(tensor.name + " is no longer finite after the last step");
@@ -170,7 +170,7 @@ class training_run {
 
   void finish_epoch(int epoch, int done, clock::time_point begin, history& result) {
     epoch_record record = record_of(epoch, done, begin);
-    if (done == data_.size()) ++net_.training_state().epoch;
+    if (done == data_.size()) net_.count_epoch();
     if (!std::isfinite(record.loss)) {
       refuse_diverged("the loss is no longer finite in epoch " + std::to_string(epoch));
     }

@@ -29,17 +29,20 @@ class recorded_step {
       memory_version_ = net_.memory_version();
       return;
     }
-    if (!graph_) record();
+    if (graph_) {
+      net_.count_updates(updates_);
+    } else {
+      record();
+    }
     graph_.launch(net_.stream());
-    net_.training_state().step += updates_;
   }
 
  private:
+  // What is recorded counts its updates as if it had run, which it will once now.
   void record() {
-    const training_counters before = net_.training_state();
+    const std::uint64_t before = net_.training_state().step;
     graph_ = graph::capture(net_.stream(), work_);
-    updates_ = net_.training_state().step - before.step;
-    net_.training_state() = before;
+    updates_ = net_.training_state().step - before;
   }
 
   Network& net_;
