@@ -131,6 +131,20 @@ int main() {
   large_means.input_gradient({}, {}, {});
   px::network<px::tf32, px::image<16, 8, 8>, px::conv2d<300, 3, px::relu>> in_tf32;
   in_tf32.backward({}, {}, px::quadratic{}, {});
+  // Layers that differ in training and in use, by channels of images, by values, by samples short and long.
+  train(px::network<px::image<16, 8, 8>, px::batch_norm<px::relu>, px::batch_norm<px::softplus>,
+                    px::dropout<0.25>, px::layer_norm<px::tanh>, px::layer_norm<px::softplus>, px::dense<300>,
+                    px::batch_norm<px::relu>, px::layer_norm<>, px::batch_norm<px::softplus>,
+                    px::dropout<0.5>, px::dense<10>, px::softmax>{},
+        px::quadratic{}, px::sgd{});
+  train(px::network<px::mixed<px::fp16>, px::image<16, 16, 16>, px::batch_norm<px::relu>, px::dropout<0.25>,
+                    px::layer_norm<px::tanh>, px::dense<300>, px::batch_norm<px::softplus>, px::softmax,
+                    px::layer_norm<px::softplus>>{},
+        px::quadratic{}, px::sgd{});
+  px::network<px::image<16, 8, 8>, px::conv2d<4, 3>, px::batch_norm<px::relu>, px::batch_norm<>,
+              px::dropout<0.5>, px::dense<8>, px::batch_norm<>, px::batch_norm<>>
+      normalized;
+  normalized.input_gradient({}, {}, {});
   // Images that excite a unit.
   px::network<px::image<3, 8, 8>, px::dense<2>> excited;
   px::inspect::maximize_activation<0>(excited, px::inspect::unit{0});

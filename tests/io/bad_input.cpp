@@ -267,7 +267,8 @@ TEST_CASE("bad input: saving and loading a network", "[bad_input]") {
              px::load_checkpoint(net, folder / "weights");
            },
            "loading a checkpoint from 'FOLDER/weights'",
-           "missing from the file: \"training.epoch\", \"training.step\", \"training.optimizer_updates\"",
+           "missing from the file: \"training.epoch\", \"training.step\", \"training.optimizer_updates\", "
+           "\"training.seed\"",
            other, saved_as({weight, bias})},
       });
 }

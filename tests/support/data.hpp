@@ -50,10 +50,21 @@ struct swish {
 };
 
 template <class Network>
-std::vector<std::vector<float>> parameter_values(Network& net) {
+std::vector<std::vector<float>> values_of(Network& net, const std::vector<plexus::named_parameter>& tensors) {
   std::vector<std::vector<float>> all;
-  for (const auto& tensor : net.parameters()) all.push_back(plexus::to_host(net.stream(), tensor.values));
+  for (const auto& tensor : tensors) all.push_back(plexus::to_host(net.stream(), tensor.values));
   return all;
+}
+
+template <class Network>
+std::vector<std::vector<float>> parameter_values(Network& net) {
+  return values_of(net, net.parameters());
+}
+
+// Statistics too.
+template <class Network>
+std::vector<std::vector<float>> tensor_values(Network& net) {
+  return values_of(net, net.tensors());
 }
 
 template <class Network>
