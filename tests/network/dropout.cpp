@@ -13,9 +13,8 @@ namespace px = plexus;
 
 namespace {
 
-// C = Σ of all outputs, so that dx is what each input is multiplied by.
-struct sum_of_outputs {
-  static constexpr bool is_summed = true;
+// Summed, C = Σ of all outputs, so that dx is what each input is multiplied by.
+struct output_itself {
   PLEXUS_FN px::loss_term operator()(float a, float) const { return {a, 1}; }
 };
 
@@ -45,7 +44,7 @@ struct passes {
   std::vector<float> factors() {
     net.reset_totals();
     net.backward(px::matrix<const float>(x.data(), n, width), {nullptr, y.data(), Network::output_size},
-                 sum_of_outputs{}, px::matrix(dx.data(), n, width));
+                 px::summed{output_itself{}}, px::matrix(dx.data(), n, width));
     return px::to_host(net.stream(), dx.view());
   }
 };

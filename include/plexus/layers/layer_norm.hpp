@@ -34,8 +34,7 @@ struct layer_norm {
     static constexpr int width = InputShape::size;
     static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
     static constexpr std::array<parameter_spec, 2> parameters{
-        {{"weight", extents_of(InputShape{}), {}, false, 1},
-         {"bias", extents_of(InputShape{}), {}, false, 0}}};
+        {{"weight", InputShape::extents, {}, false, 1}, {"bias", InputShape::extents, {}, false, 0}}};
     static constexpr int kept_bytes = 2 * sizeof(float);
 
     template <class Precision, class Output>

@@ -12,15 +12,10 @@ namespace plexus::inline PLEXUS_ABI {
 template <int... Extents>
 struct shape {
   static_assert(((Extents > 0) && ...), "plexus::shape: every extent is at least 1");
-  static constexpr int size = (1 * ... * Extents);
-};
-
-// As an array, unused extents 0.
-template <int... Extents>
-constexpr std::array<int, 4> extents_of(shape<Extents...>) {
   static_assert(sizeof...(Extents) <= 4, "plexus::shape: a sample has at most four extents");
-  return {Extents...};
-}
+  static constexpr int size = (1 * ... * Extents);
+  static constexpr std::array<int, 4> extents{Extents...};  // those that are not used are 0
+};
 
 // A sample's shape as an image: channels, height, width.
 template <class Shape>
