@@ -88,6 +88,14 @@ inline void require_size(const char* doing, std::size_t size, int rows, int widt
               "give " + std::to_string(needed) + " values");
 }
 
+inline int sample_count(std::span<const float> x, int width, const char* doing) {
+  const auto each = static_cast<std::size_t>(width);
+  if (x.size() % each == 0) return static_cast<int>(x.size() / each);
+  throw error(doing,
+              std::to_string(x.size()) + " values are no whole number of samples of " + std::to_string(width),
+              "give n × " + std::to_string(width) + " values");
+}
+
 }  // namespace detail
 
 // The network itself; `network` below is how it is written. Not thread-safe: one network, one thread at a
@@ -493,14 +501,7 @@ class basic_network {
   }
 
   static int sample_count(std::span<const float> x, const char* doing = "training on a batch") {
-    constexpr auto width = static_cast<std::size_t>(input_size);
-    if (x.size() % width != 0) {
-      throw error(
-          doing,
-          std::to_string(x.size()) + " values are no whole number of samples of " + std::to_string(width),
-          "give n × " + std::to_string(width) + " values");
-    }
-    return static_cast<int>(x.size() / width);
+    return detail::sample_count(x, input_size, doing);
   }
 
   // function.operator()<L>() for every layer.
