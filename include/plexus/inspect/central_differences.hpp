@@ -84,12 +84,12 @@ class central_differences {
   }
   double one_sided_disagreement(std::size_t k) const { return std::abs(4 * bend(k + 1) - bend(k)); }
 
-  // Whether the one-sided differences disagree by more than rounding, and with a smaller step still do: that
-  // of curvature is 64 times smaller there.
+  // Whether the one-sided differences of the next smaller step as well disagree, and by more than rounding:
+  // what curvature makes of them is 64 times smaller there.
   bool is_kink(std::size_t k, double noise) const {
-    const double now = one_sided_disagreement(k);
-    return now > 4 * rounding_of_disagreement * noise / samples_[k].h &&
-           one_sided_disagreement(k + 1) > now / 4;
+    const double then = one_sided_disagreement(k + 1);
+    return then > one_sided_disagreement(k) / 4 &&
+           then > 4 * rounding_of_disagreement * noise / samples_[k + 1].h;
   }
 
   double at_;
