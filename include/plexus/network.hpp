@@ -42,6 +42,11 @@ struct batch_totals {
   double correct = 0;  // samples whose largest output is at the target's largest place
 };
 
+// Bytes of device memory that batches take: in inference, and in training, which is more.
+struct batch_memory {
+  std::size_t inference = 0, training = 0;
+};
+
 namespace detail {
 
 // Not members of a network: compiled once for all networks of a program.
@@ -388,6 +393,35 @@ class basic_network {
     ++memory_version_;
   }
 
+  // What batches of up to `rows` samples take of layer L: its outputs, and in training what
+  // reserve_training() adds.
+  template <std::size_t L>
+  static constexpr batch_memory layer_memory(int rows) {
+    const std::size_t region = (region_begin<L + 1>(rows) - region_begin<L>(rows)) * sizeof(storage),
+                      kept = kept_begin<L + 1>(rows) - kept_begin<L>(rows),
+                      outputs = L + 1 < layer_count ? region : elements(rows, output_size) * sizeof(float);
+    return {outputs, outputs + regions_of_training * region + kept};
+  }
+  // What they take beside: results of each sample, inputs and sums where these are of another precision, and
+  // parts of gradients where layers are computed together. Samples in host memory take a copy more.
+  static batch_memory memory_beside_layers(int rows) {
+    std::size_t floats = elements(rows, 2), inputs = 0, parts = 0;
+    if constexpr (low_precision) {
+      inputs = elements(rows, leading_dimension<storage>(input_size));
+      floats += elements(rows, widest_hidden_layer);
+    }
+    if constexpr (may_fuse) parts = fused::parts_size(rows);
+    const std::size_t inference = floats * sizeof(float) + inputs * sizeof(storage);
+    return {inference, inference + parts * sizeof(float)};
+  }
+  // The parameters with what pads them: as much are the gradients, and each value that an optimiser keeps.
+  static constexpr std::size_t parameter_memory() { return layout::size * sizeof(float); }
+  // The weights' copies in 16 bits, where there are any.
+  static constexpr std::size_t copy_memory() {
+    if constexpr (low_precision) return copies::size * sizeof(storage);
+    return 0;
+  }
+
   // Makes room for `values` of each parameter, zero, to be filled with the state of the optimiser of that
   // name (its Optimizer::name) after so many updates. It goes on from there; another one is refused.
   void restore_optimizer(const std::string& name, int values, std::uint64_t updates) {
@@ -619,10 +653,12 @@ class basic_network {
   }
   (std::make_index_sequence<layer_count>{});
 
+  static constexpr std::size_t regions_of_training = any_keeps_z ? 2 : 1;  // of each layer: delta and z
+
   void reserve_training(int rows) {
     reserve(rows);
     if (training_memory_.size() != 0) return;
-    training_memory_ = buffer<storage>((any_keeps_z ? 2 : 1) * region_begin<layer_count>(capacity_));
+    training_memory_ = buffer<storage>(regions_of_training * region_begin<layer_count>(capacity_));
     if constexpr (low_precision) fill_zero(stream(), training_memory_.view());
     kept_ = buffer<unsigned char>(kept_begin<layer_count>(capacity_));
     reserve_fused_training();

@@ -1,6 +1,7 @@
 #include <plexus/inspect/activation_maximization.hpp>
 #include <plexus/inspect/check_gradients.hpp>
 #include <plexus/inspect/filters.hpp>
+#include <plexus/inspect/summary.hpp>
 #include <plexus/plexus.hpp>
 
 #include "support/bad_input.hpp"
@@ -154,5 +155,7 @@ TEST_CASE("Bad input to what looks inside a network", "[inspect][bad_input]") {
            checking_gradients, "target 2 of sample 0 is NaN", "remove the sample or replace the value"},
           {"gradients of a loss that is not finite", checking(sixteen, std::vector{0.0f, 1.0f, 1e30f}),
            checking_gradients, "the loss is not finite", "give a network and samples whose loss is a number"},
+          {"a summary of a batch of no samples", [](const auto&) { px::inspect::summary<network>(0); },
+           "summing up a network", "the batch has no samples", "use a batch of at least one sample"},
       });
 }

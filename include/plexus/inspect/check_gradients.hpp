@@ -190,12 +190,6 @@ inline double noise_of(const std::vector<measured_tensor>& all, double loss) {
   return std::max(least, *middle / 0.674);
 }
 
-// (n, …).
-template <int... Extents>
-std::vector<std::size_t> input_shape(std::size_t n, shape<Extents...>) {
-  return {n, static_cast<std::size_t>(Extents)...};
-}
-
 // The checks of batches in device memory; x (n, in) is changed and put back.
 template <class Network, class Loss>
 class checker {
@@ -209,10 +203,7 @@ class checker {
     std::vector<measured_tensor> all;
     for (const named_parameter& tensor : net_.gradients())
       all.push_back({{tensor.name, tensor.shape}, {}, to_host(net_.stream(), tensor.values), {}});
-    all.push_back({{"input", input_shape(static_cast<std::size_t>(x_.rows), input{})},
-                   {},
-                   to_host(net_.stream(), dx.view()),
-                   {}});
+    all.push_back({{"input", input_shape()}, {}, to_host(net_.stream(), dx.view()), {}});
 
     const double loss = mean_loss();
     require(std::isfinite(loss), "checking gradients", "the loss is not finite",
@@ -238,7 +229,12 @@ class checker {
   }
 
  private:
-  using input = typename Network::template layer_type<0>::input_shape;
+  // (n, …)
+  std::vector<std::size_t> input_shape() const {
+    std::vector<std::size_t> shape = extents_of(typename Network::template layer_type<0>::input_shape{});
+    shape.insert(shape.begin(), static_cast<std::size_t>(x_.rows));
+    return shape;
+  }
 
   // As training sees it: layers that draw at random draw the same until the next update.
   double mean_loss() {

@@ -11,6 +11,10 @@
 //                                                   if it does not say
 //   kept_bytes                                      what it keeps of each sample for backward beside a and z;
 //                                                   nothing if it does not say
+//   name                                            what it is called in a summary; "layer" if it does not
+//   say multiply_adds                                   of the products of one sample forward; none if it
+//   does not
+//                                                   say
 //   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), and memory.z and
 //                                                   memory.kept if they are kept
 //   backward(context&, w, dw, x, delta, kept, dx)   delta = ∂C/∂z (n, out) → dw unless that is null, and dx
@@ -103,6 +107,18 @@ inline constexpr int modules_before = 0;
 template <class Layer>
 requires requires { Layer::modules_before; }
 inline constexpr int modules_before<Layer> = Layer::modules_before;
+
+template <class Layer>
+inline constexpr const char* name_of = "layer";
+template <class Layer>
+requires requires { Layer::name; }
+inline constexpr const char* name_of<Layer> = Layer::name;
+
+template <class Layer>
+inline constexpr std::size_t multiply_adds_of = 0;
+template <class Layer>
+requires requires { Layer::multiply_adds; }
+inline constexpr std::size_t multiply_adds_of<Layer> = Layer::multiply_adds;
 
 // Where backward puts ∂C/∂x · σ'(z of the layer before): the delta of that layer (BP2).
 template <class Derivative, class T = float>

@@ -4,6 +4,8 @@
 #include <plexus/core/extent.hpp>
 
 #include <concepts>
+#include <cstddef>
+#include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -13,6 +15,11 @@ struct shape {
   static_assert(((Extents > 0) && ...), "plexus::shape: every extent is at least 1");
   static constexpr int size = (1 * ... * Extents);
 };
+
+template <int... Extents>
+std::vector<std::size_t> extents_of(shape<Extents...>) {
+  return {static_cast<std::size_t>(Extents)...};
+}
 
 // A sample's shape as an image: channels, height, width.
 template <class Shape>
