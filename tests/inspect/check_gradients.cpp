@@ -24,6 +24,10 @@ struct steep {
   PLEXUS_FN px::loss_term operator()(float a, float y) const { return {(a - y) * (a - y), 4 * (a - y)}; }
 };
 
+struct without_slope {
+  PLEXUS_FN px::loss_term operator()(float a, float) const { return {a, NAN}; }
+};
+
 // A loss that can be used so many times.
 struct worn_out {
   int* uses;
@@ -141,8 +145,8 @@ TEST_CASE("The check says which value is worst, and what its two numbers are", "
 }
 
 TEST_CASE("Places are spread over a tensor, each taken once", "[inspect]") {
-  for (const std::size_t size : {1, 7, 50, 51, 1000}) {
-    for (const std::size_t count : {0, 1, 7, 50}) {
+  for (const std::size_t size : {1u, 7u, 50u, 51u, 1000u}) {
+    for (const std::size_t count : {0u, 1u, 7u, 50u}) {
       const auto places = px::inspect::gradients::places(size, count, {3, 1});
       CHECK(places.size() == (count == 0 ? size : std::min(size, count)));
       CHECK(std::is_sorted(places.begin(), places.end()));
@@ -167,11 +171,8 @@ TEST_CASE("What lies at a kink is left out, and too much of it does not pass", "
 }
 
 TEST_CASE("A gradient that is not finite does not pass", "[inspect]") {
-  struct broken {
-    PLEXUS_FN px::loss_term operator()(float a, float) const { return {a, NAN}; }
-  };
   two_layers<px::tanh, px::identity> net;
-  const auto found = check(net, support::random_targets(2, 5, 3), broken{});
+  const auto found = check(net, support::random_targets(2, 5, 3), without_slope{});
   CHECK(failing(found).size() == 5);
   CHECK(found.worst() == std::numeric_limits<double>::infinity());
 }

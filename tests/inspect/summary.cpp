@@ -9,13 +9,7 @@ namespace px = plexus;
 using namespace plexus::cuda_names;  // cudaMemGetInfo
 using px::inspect::summary;
 
-namespace {
-
-template <class... Precision>
-using lenet_in = px::network<Precision..., px::image<1, 28, 28>, px::conv2d<6, 5, px::relu, px::same>,
-                             px::max_pool<2>, px::conv2d<16, 5, px::relu>, px::average_pool<2>,
-                             px::dense<120, px::relu>, px::dense<84, px::gelu>, px::dense<10>>;
-using lenet = lenet_in<>;
+namespace user {
 
 // A user's layer that says no more of itself than it must.
 struct pass_on {
@@ -28,6 +22,16 @@ struct pass_on {
     static constexpr std::array<px::parameter_spec, 1> parameters{{{"shift", {3}, {}, false}}};
   };
 };
+
+}  // namespace user
+
+namespace {
+
+template <class... Precision>
+using lenet_in = px::network<Precision..., px::image<1, 28, 28>, px::conv2d<6, 5, px::relu, px::same>,
+                             px::max_pool<2>, px::conv2d<16, 5, px::relu>, px::average_pool<2>,
+                             px::dense<120, px::relu>, px::dense<84, px::gelu>, px::dense<10>>;
+using lenet = lenet_in<>;
 
 std::size_t used_memory() {
   std::size_t free = 0, total = 0;
@@ -110,8 +114,8 @@ TEST_CASE("A summary's memory is what networks allocate", "[inspect]") {
 
 TEST_CASE("Groups, windows and a layer that does not say what it is are summed up", "[inspect]") {
   const auto found =
-      summary<px::network<px::image<4, 5, 5>, px::conv2d<6, 3, px::relu, px::groups<2>, px::no_bias>, pass_on,
-                          px::local_response_norm<2>, px::global_average_pool>>(1);
+      summary<px::network<px::image<4, 5, 5>, px::conv2d<6, 3, px::relu, px::groups<2>, px::no_bias>,
+                          user::pass_on, px::local_response_norm<2>, px::global_average_pool>>(1);
   CHECK(found.parameters == 6 * 2 * 9 + 3);
   CHECK(found.layers[0].parameters == 6 * 2 * 9);
   CHECK(found.layers[1].name == "layer");

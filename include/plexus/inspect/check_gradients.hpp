@@ -264,7 +264,21 @@ class checker {
   kept_network<Network> kept_;
 };
 
-// Samples (n, in) in host memory, and what backward takes as their targets.
+inline void require_targets(const char* doing, std::span<const int> labels, int n, int width) {
+  detail::require_size(doing, labels.size(), n, 1);
+  detail::require_labels(labels, width, doing);
+}
+inline void require_targets(const char* doing, std::span<const float> values, int n, int width) {
+  detail::require_size(doing, values.size(), n, width);
+  require_finite(values, width, "target", doing);
+}
+
+inline target_view target_of(const buffer<int>& labels, int) { return {labels.data(), nullptr, 0}; }
+inline target_view target_of(const buffer<float>& values, int width) {
+  return {nullptr, values.data(), width};
+}
+
+// For samples (n, in) in host memory, and labels (n) or targets (n, out).
 template <class Network, class Loss, class Target>
 gradient_check check(Network& net, const Loss& loss, std::span<const float> x, std::span<const Target> y,
                      const gradient_options& how) {
@@ -277,24 +291,12 @@ gradient_check check(Network& net, const Loss& loss, std::span<const float> x, s
   const int n = detail::sample_count(x, in, doing);
   require(n > 0, doing, "the batch is empty", "give at least one sample");
   require_finite(x, in, "input", doing);
-  if constexpr (std::is_same_v<Target, int>) {
-    detail::require_size(doing, y.size(), n, 1);
-    detail::require_labels(y, out, doing);
-  } else {
-    detail::require_size(doing, y.size(), n, out);
-    require_finite(y, out, "target", doing);
-  }
+  require_targets(doing, y, n, out);
   const buffer<float> inputs(x.size());
   const buffer<Target> targets(y.size());
   copy_to_device(net.stream(), inputs.data(), x);
   copy_to_device(net.stream(), targets.data(), y);
-  target_view target;
-  if constexpr (std::is_same_v<Target, int>) {
-    target.labels = targets.data();
-  } else {
-    target = {.values = targets.data(), .ld = out};
-  }
-  return checker<Network, Loss>(net, loss, matrix(inputs.data(), n, in), target).run(x, how);
+  return checker<Network, Loss>(net, loss, matrix(inputs.data(), n, in), target_of(targets, out)).run(x, how);
 }
 
 }  // namespace gradients
