@@ -49,6 +49,11 @@ struct batch_totals {
   double correct = 0;  // samples whose largest output is at the target's largest place
 };
 
+// Bytes of device memory that batches take: in inference, and in training, which is more.
+struct batch_memory {
+  std::size_t inference = 0, training = 0;
+};
+
 namespace detail {
 
 // Not members of a network: compiled once for all networks of a program.
@@ -93,6 +98,14 @@ inline void require_size(const char* doing, std::size_t size, int rows, int widt
               "the data have size " + std::to_string(size) + " and not " + std::to_string(rows) + " × " +
                   std::to_string(width),
               "give " + std::to_string(needed) + " values");
+}
+
+inline int sample_count(std::span<const float> x, int width, const char* doing) {
+  const auto each = static_cast<std::size_t>(width);
+  if (x.size() % each == 0) return static_cast<int>(x.size() / each);
+  throw error(doing,
+              std::to_string(x.size()) + " values are no whole number of samples of " + std::to_string(width),
+              "give n × " + std::to_string(width) + " values");
 }
 
 }  // namespace detail
@@ -396,6 +409,36 @@ class basic_network {
     ++memory_version_;
   }
 
+  // What batches of up to `rows` samples take of layer L: its outputs, and in training what
+  // reserve_training() adds.
+  template <std::size_t L>
+  static constexpr batch_memory layer_memory(int rows) {
+    const std::size_t region = (region_begin<L + 1>(rows) - region_begin<L>(rows)) * sizeof(storage),
+                      kept = kept_begin<L + 1>(rows) - kept_begin<L>(rows),
+                      outputs = L + 1 < layer_count ? region : elements(rows, output_size) * sizeof(float);
+    return {outputs, outputs + regions_of_training * region + kept};
+  }
+  // What they take beside: results of each sample, inputs and sums where these are of another precision, and
+  // parts of gradients where layers are computed together. Samples in host memory take a copy more.
+  static batch_memory memory_beside_layers(int rows) {
+    std::size_t floats = elements(rows, 2), inputs = 0, parts = 0;
+    if constexpr (low_precision) {
+      inputs = elements(rows, leading_dimension<storage>(input_size));
+      floats += elements(rows, widest_hidden_layer);
+    }
+    if constexpr (may_fuse) parts = fused::parts_size(rows);
+    const std::size_t inference = floats * sizeof(float) + inputs * sizeof(storage);
+    return {inference, inference + parts * sizeof(float)};
+  }
+  // The parameters with what pads them: as much are the gradients, and each value that an optimiser keeps.
+  static constexpr std::size_t parameter_memory() { return layout::size * sizeof(float); }
+  static constexpr std::size_t statistics_memory() { return statistics_layout::size * sizeof(float); }
+  // The weights' copies in 16 bits, where there are any.
+  static constexpr std::size_t copy_memory() {
+    if constexpr (low_precision) return copies::size * sizeof(storage);
+    return 0;
+  }
+
   // Makes room for `values` of each parameter, zero, to be filled with the state of the optimiser of that
   // name (its Optimizer::name) after so many updates. It goes on from there; another one is refused.
   void restore_optimizer(const std::string& name, int values, std::uint64_t updates) {
@@ -535,14 +578,7 @@ class basic_network {
   }
 
   static int sample_count(std::span<const float> x, const char* doing = "training on a batch") {
-    constexpr auto width = static_cast<std::size_t>(input_size);
-    if (x.size() % width != 0) {
-      throw error(
-          doing,
-          std::to_string(x.size()) + " values are no whole number of samples of " + std::to_string(width),
-          "give n × " + std::to_string(width) + " values");
-    }
-    return static_cast<int>(x.size() / width);
+    return detail::sample_count(x, input_size, doing);
   }
 
   // function.operator()<L>() for every layer.
@@ -583,12 +619,8 @@ class basic_network {
   static std::vector<named_parameter> named(float* arena) {
     std::vector<named_parameter> result;
     for (const detail::tensor_record& tensor : Layout::tensors) {
-      std::vector<std::size_t> extents;
-      for (const int extent : tensor.spec.extents) {
-        if (extent > 0) extents.push_back(static_cast<std::size_t>(extent));
-      }
       result.push_back({std::to_string(tensor.module_number) + "." + tensor.spec.name,
-                        std::move(extents),
+                        used_extents(tensor.spec.extents),
                         {arena + tensor.offset, tensor.spec.size()}});
     }
     return result;
@@ -680,10 +712,12 @@ class basic_network {
   }
   (std::make_index_sequence<layer_count>{});
 
+  static constexpr std::size_t regions_of_training = any_keeps_z ? 2 : 1;  // of each layer: delta and z
+
   void reserve_training(int rows) {
     reserve(rows);
     if (training_memory_.size() != 0) return;
-    training_memory_ = buffer<storage>((any_keeps_z ? 2 : 1) * region_begin<layer_count>(capacity_));
+    training_memory_ = buffer<storage>(regions_of_training * region_begin<layer_count>(capacity_));
     if constexpr (low_precision) fill_zero(stream(), training_memory_.view());
     kept_ = buffer<unsigned char>(kept_begin<layer_count>(capacity_));
     reserve_fused_training();

@@ -80,12 +80,12 @@ void check_slopes(const Loss& loss, const std::vector<float>& y, const std::vect
                          : labels[i / width] == static_cast<int>(i % width) ? 1.0f
                                                                             : 0.0f;
     if (kink(kept, target) < 0.05) continue;
-    const double numeric = central_differences::central_difference(
-        [&](float v) {
-          a[i] = v;
-          return differentiate(loss, a, width, y, labels).loss;
-        },
-        kept);
+    const auto loss_at = [&](float v) {
+      a[i] = v;
+      return differentiate(loss, a, width, y, labels).loss;
+    };
+    const px::inspect::central_differences around(loss_at, kept, 1, loss_at(kept));
+    const double numeric = around.slope(around.noise()).slope;
     a[i] = kept;
     worst = support::worse(worst, std::abs(numeric - static_cast<double>(found[i])));
     ++checked;

@@ -1,5 +1,7 @@
 #include <plexus/inspect/activation_maximization.hpp>
+#include <plexus/inspect/check_gradients.hpp>
 #include <plexus/inspect/filters.hpp>
+#include <plexus/inspect/summary.hpp>
 #include <plexus/plexus.hpp>
 
 #include "support/bad_input.hpp"
@@ -39,8 +41,17 @@ support::folder_action gradient_of(int x_width, int dz_width, int dx_width) {
   };
 }
 
+// check_gradients() of samples and labels, or targets.
+template <class Target>
+support::folder_action checking(const std::vector<float>& x, const std::vector<Target>& y) {
+  return [=](const auto&) {
+    network net;
+    px::inspect::check_gradients(net, px::quadratic{}, x, y);
+  };
+}
+
 constexpr float infinite = std::numeric_limits<float>::infinity();
-const std::vector<float> five(5, 1.0f);
+const std::vector<float> five(5, 1.0f), sixteen(16, 1.0f);
 
 }  // namespace
 
@@ -50,6 +61,7 @@ TEST_CASE("Bad input to what looks inside a network", "[inspect][bad_input]") {
   const char* prior = "configuring an image prior";
   const char* drawing_grid = "drawing a grid of images";
   const char* gradient = "computing the gradient of a network's input";
+  const char* checking_gradients = "checking gradients";
   const char* clip_remedy = "choose one such as 30, or 0 for none";
   support::check_bad_inputs(
       "looking inside a network",
@@ -127,5 +139,23 @@ TEST_CASE("Bad input to what looks inside a network", "[inspect][bad_input]") {
                                    px::matrix(memory.data(), 2, 16));
            },
            gradient, "dz has the shape (2, 3) with 2 values from row to row", "give a matrix (2, 3)"},
+          {"gradients by half a sample", checking(five, std::vector{1}), checking_gradients,
+           "5 values are no whole number of samples of 16", "give n × 16 values"},
+          {"gradients by no samples", checking({}, std::vector<int>{}), checking_gradients,
+           "the batch is empty", "give at least one sample"},
+          {"gradients by more labels than samples", checking(sixteen, std::vector{1, 2}), checking_gradients,
+           "the data have size 2 and not 1 × 1", "give 1 values"},
+          {"gradients by targets of another width", checking(sixteen, five), checking_gradients,
+           "the data have size 5 and not 1 × 3", "give 3 values"},
+          {"gradients by a class that is not there", checking(sixteen, std::vector{3}), checking_gradients,
+           "sample 0 has label 3 of 3 classes", "give class numbers from 0 to below the number of outputs"},
+          {"gradients by an infinite input", checking(std::vector<float>(16, infinite), std::vector{1}),
+           checking_gradients, "input 0 of sample 0 is infinite", "remove the sample or replace the value"},
+          {"gradients by a target that is NaN", checking(sixteen, std::vector{0.0f, 1.0f, NAN}),
+           checking_gradients, "target 2 of sample 0 is NaN", "remove the sample or replace the value"},
+          {"gradients of a loss that is not finite", checking(sixteen, std::vector{0.0f, 1.0f, 1e30f}),
+           checking_gradients, "the loss is not finite", "give a network and samples whose loss is a number"},
+          {"a summary of a batch of no samples", [](const auto&) { px::inspect::summary<network>(0); },
+           "summing up a network", "the batch has no samples", "use a batch of at least one sample"},
       });
 }

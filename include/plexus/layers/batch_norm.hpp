@@ -40,6 +40,7 @@ struct batch_norm {
     using output_shape = InputShape;
     using activation = Activation;
 
+    static constexpr const char* name = "batch_norm";
     static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
     static constexpr std::array<parameter_spec, 2> parameters{
         {{"weight", {channels}, {}, false, 1}, {"bias", {channels}, {}, false, 0}}};

@@ -59,6 +59,8 @@ struct conv2d {
     using output_shape = shape<Out, of.output().height, of.output().width>;
     using activation = Activation;
 
+    static constexpr const char* name = "conv2d";
+    static constexpr std::size_t multiply_adds = std::size_t{output_shape::size} * of.depth();
     static constexpr bool has_bias = options.has_bias;
     static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
     static constexpr auto parameters = [] {

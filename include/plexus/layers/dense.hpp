@@ -26,9 +26,11 @@ struct dense {
     using output_shape = shape<Out>;
     using activation = Activation;
 
+    static constexpr const char* name = "dense";
     static constexpr bool is_dense = true;
     static constexpr bool has_bias = std::is_same_v<Bias, with_bias>;
     static constexpr int in = InputShape::size;
+    static constexpr std::size_t multiply_adds = std::size_t{Out} * in;
     // An image is flattened first: nn.Flatten.
     static constexpr int modules_before = image_traits<InputShape>::is_image ? 1 : 0;
     static constexpr int modules = modules_before + (std::is_same_v<Activation, identity> ? 1 : 2);

@@ -34,6 +34,7 @@ struct dropout {
     using output_shape = InputShape;
     using activation = identity;
 
+    static constexpr const char* name = "dropout";
     static constexpr bool draws_random_numbers = true;
     static constexpr int modules = 1;
     static constexpr std::array<parameter_spec, 0> parameters{};

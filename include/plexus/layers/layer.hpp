@@ -9,21 +9,22 @@
 //   modules                                         how many modules it is in PyTorch's nn.Sequential
 //   modules_before                                  of these, the ones before that with the parameters; none
 //                                                   if it does not say
-//   kept_bytes, kept_bytes_of_batch                 what it keeps of each sample, and of all of them
-//   together,
+//   kept_bytes, kept_bytes_of_batch                 what it keeps of each sample, and of a batch as a whole,
 //                                                   for backward beside a and z; nothing if it does not say
 //   statistics                                      std::array of parameter_spec: what it learns of its
-//   input,
-//                                                   and not by gradients; none if it does not say
-//   draws_random_numbers                            whether it does so in training; not if it does not say
+//                                                   inputs without gradients; none if it does not say
+//   draws_random_numbers                            whether it does, in training; not if it does not say
+//   name, multiply_adds                             for a summary: what it is called, and the multiply-adds
+//                                                   of its products for one sample; "layer" and none if it
+//                                                   does not say
 //   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), memory.z if it is kept,
-//   and
-//                                                   what the pass keeps
+//                                                   and what memory.pass keeps
 //   backward(context&, w, dw, x, delta, pass, dx)   delta = ∂C/∂z (n, out) → dw unless that is null, and dx
-//                                                   unless it is nothing; dw is not null where pass.training
-//   update_statistics(context&, statistics, pass, n, skip)    where there are any: by what forward kept of n
-//                                                   samples, unless *skip is not 0, skip being null or in
-//                                                   device memory
+//                                                   unless it is nothing; in training dw is not null
+//   update_statistics(context&, statistics, pass, n, skip)
+//                                                   of a layer that has any: by what forward has kept of n
+//                                                   samples, unless *skip, in device memory, is not 0; skip
+//                                                   may be null
 //
 // Both are templates over the network's precision: x and delta have elements of Precision::storage, and so
 // have the weights that w is made of.
@@ -139,6 +140,18 @@ inline constexpr int modules_before = 0;
 template <class Layer>
 requires requires { Layer::modules_before; }
 inline constexpr int modules_before<Layer> = Layer::modules_before;
+
+template <class Layer>
+inline constexpr const char* name_of = "layer";
+template <class Layer>
+requires requires { Layer::name; }
+inline constexpr const char* name_of<Layer> = Layer::name;
+
+template <class Layer>
+inline constexpr std::size_t multiply_adds_of = 0;
+template <class Layer>
+requires requires { Layer::multiply_adds; }
+inline constexpr std::size_t multiply_adds_of<Layer> = Layer::multiply_adds;
 
 // Where backward puts ∂C/∂x · σ'(z of the layer before): the delta of that layer (BP2).
 template <class Derivative, class T = float>

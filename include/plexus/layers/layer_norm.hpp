@@ -32,6 +32,7 @@ struct layer_norm {
     using activation = Activation;
 
     static constexpr int width = InputShape::size;
+    static constexpr const char* name = "layer_norm";
     static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
     static constexpr std::array<parameter_spec, 2> parameters{
         {{"weight", InputShape::extents, {}, false, 1}, {"bias", InputShape::extents, {}, false, 0}}};

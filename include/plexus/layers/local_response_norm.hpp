@@ -42,6 +42,7 @@ struct local_response_norm {
     using output_shape = InputShape;
     using activation = identity;
 
+    static constexpr const char* name = "local_response_norm";
     static constexpr int modules = 1;
     static constexpr std::array<parameter_spec, 0> parameters{};
 

@@ -24,6 +24,7 @@ struct pool_layer {
   using output_shape = shape<channels, Of.output().height, Of.output().width>;
   using activation = identity;
 
+  static constexpr const char* name = Kind::name;
   static constexpr int modules = 1;
   static constexpr std::array<parameter_spec, 0> parameters{};
   static constexpr int kept_bytes = Kind::keeps_taps ? output_shape::size : 0;
@@ -50,6 +51,7 @@ struct pool_layer {
 };
 
 struct pooling_by_maximum {
+  static constexpr const char* name = "max_pool";
   static constexpr bool keeps_taps = true;
   template <window_shape Of, int Channels, class T, class Out>
   static auto forward(matrix_view<const T> x, matrix_view<Out> a, unsigned char* taps) {
@@ -63,6 +65,7 @@ struct pooling_by_maximum {
 };
 
 struct pooling_by_mean {
+  static constexpr const char* name = "average_pool";
   static constexpr bool keeps_taps = false;
   template <window_shape Of, int Channels, class T, class Out>
   static auto forward(matrix_view<const T> x, matrix_view<Out> a, unsigned char*) {
@@ -77,6 +80,7 @@ struct pooling_by_mean {
 
 // The window is the image.
 struct pooling_by_mean_of_all {
+  static constexpr const char* name = "global_average_pool";
   static constexpr bool keeps_taps = false;
   template <window_shape Of, int Channels, class T, class Out>
   static auto forward(matrix_view<const T> x, matrix_view<Out> a, unsigned char*) {

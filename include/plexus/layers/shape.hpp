@@ -5,6 +5,8 @@
 
 #include <array>
 #include <concepts>
+#include <cstddef>
+#include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -16,6 +18,15 @@ struct shape {
   static constexpr int size = (1 * ... * Extents);
   static constexpr std::array<int, 4> extents{Extents...};  // those that are not used are 0
 };
+
+// Those that are used.
+inline std::vector<std::size_t> used_extents(const std::array<int, 4>& extents) {
+  std::vector<std::size_t> used;
+  for (const int extent : extents) {
+    if (extent > 0) used.push_back(static_cast<std::size_t>(extent));
+  }
+  return used;
+}
 
 // A sample's shape as an image: channels, height, width.
 template <class Shape>

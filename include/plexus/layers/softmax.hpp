@@ -24,6 +24,7 @@ struct softmax {
     using output_shape = InputShape;
     using activation = identity;
 
+    static constexpr const char* name = "softmax";
     static constexpr int modules = 1;
     static constexpr std::array<parameter_spec, 0> parameters{};
 
