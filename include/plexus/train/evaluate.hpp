@@ -15,16 +15,26 @@ struct evaluation {
   double accuracy = 0;  // fraction in [0, 1]; NaN where neither outputs nor loss tell classes apart
 };
 
-// Throws unless `data` is valid and has the network's widths.
+// Throws unless `data` is valid and has the network's widths; returns its shape.
 template <class Network>
-void require_fit(const char* doing, const Network&, const dataset& data) {
-  data.validate();
-  if (data.features == Network::input_size && data.outputs == Network::output_size) return;
+source_shape require_fit(const char* doing, const Network&, const source_shape& data) {
+  validate(data);
+  if (data.features == Network::input_size && data.outputs == Network::output_size) return data;
   throw error(doing,
               "the data have " + std::to_string(data.features) + " features and " +
                   std::to_string(data.outputs) + " outputs, the network takes " +
                   std::to_string(Network::input_size) + " and gives " + std::to_string(Network::output_size),
               "change the network's first or last layer, or the data");
+}
+template <class Network>
+source_shape require_fit(const char* doing, const Network& net, const dataset& data) {
+  data.validate();
+  return require_fit(doing, net,
+                     source_shape{data.size(), data.features, data.outputs, !data.labels.empty()});
+}
+template <class Network>
+source_shape require_fit(const char* doing, const Network& net, const batch_source& data) {
+  return require_fit(doing, net, data.shape());
 }
 
 // The means of what `samples` samples add up to.
