@@ -180,7 +180,7 @@ TEST_CASE("A source's samples are judged as a data set's are", "[train]") {
     classes.labels[5] = label;
     CHECK(message_of(classes) ==
           "filling a batch: sample 5 has label " + std::to_string(label) +
-              " of 2 classes; labels count from 0: correct the label, or the source's number of classes");
+              " of 2 classes; labels count from 0: correct the label, or set outputs to the number of classes");
   }
 }
 

@@ -81,4 +81,16 @@ inline void require_finite(std::span<const float> values, int width, const char*
               "remove the sample or replace the value");
 }
 
+// Throws if one of the labels of samples 0, 1, … (or of those of these numbers) is none of `classes` classes.
+inline void require_labels(std::span<const int> labels, int classes, const std::string& doing,
+                           std::span<const int> numbers = {}) {
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= 0 && labels[i] < classes) continue;
+    throw error(doing,
+                "sample " + (numbers.empty() ? std::to_string(i) : std::to_string(numbers[i])) +
+                    " has label " + std::to_string(labels[i]) + " of " + std::to_string(classes) + " classes",
+                "labels count from 0: correct the label, or set outputs to the number of classes");
+  }
+}
+
 }  // namespace plexus::inline PLEXUS_ABI

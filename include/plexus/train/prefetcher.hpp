@@ -144,13 +144,7 @@ class prefetcher {
     const char* doing = "filling a batch";
     require_finite(batch.inputs, shape_.features, "input", doing, samples);
     require_finite(batch.targets, shape_.outputs, "target", doing, samples);
-    for (std::size_t i = 0; i < batch.labels.size(); ++i) {
-      if (batch.labels[i] >= 0 && batch.labels[i] < shape_.outputs) continue;
-      throw error(doing,
-                  "sample " + std::to_string(samples[i]) + " has label " + std::to_string(batch.labels[i]) +
-                      " of " + std::to_string(shape_.outputs) + " classes",
-                  "labels count from 0: correct the label, or the source's number of classes");
-    }
+    require_labels(batch.labels, shape_.outputs, doing, samples);
   }
 
   const batch_source& source_;
