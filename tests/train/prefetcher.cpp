@@ -1,8 +1,10 @@
 // Training on what does not lie in device memory: the same bits, whatever the thread that prepares batches
 // does.
+#include <plexus/data/augmented.hpp>
 #include <plexus/data/dataset_source.hpp>
 #include <plexus/plexus.hpp>
 
+#include "support/bad_input.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
 
@@ -136,52 +138,79 @@ TEST_CASE("Training that ends in the middle of an epoch leaves the thread behind
   }
 }
 
-TEST_CASE("A source's samples are judged as a data set's are", "[train]") {
-  const auto message_of = [](const px::dataset& spoilt) {
-    struct source : px::batch_source {
-      const px::dataset* data;
-      px::source_shape shape() const override {
-        return {data->size(), data->features, data->outputs, !data->labels.empty()};
-      }
-      void fill(std::uint64_t, std::span<const int> samples, const px::host_batch& to) const override {
-        for (std::size_t row = 0; row < samples.size(); ++row) {
-          const auto sample = static_cast<std::size_t>(samples[row]);
-          for (std::size_t j = 0; j < 3; ++j) to.inputs[row * 3 + j] = data->inputs[sample * 3 + j];
-          if (!to.labels.empty()) to.labels[row] = data->labels[sample];
-          for (std::size_t j = 0; j < to.targets.size() / samples.size(); ++j)
-            to.targets[row * 2 + j] = data->targets[sample * 2 + j];
-        }
-      }
-    } unchecked;
-    unchecked.data = &spoilt;
-    try {
-      linear_model net{px::seed{1}};
-      if (spoilt.labels.empty()) {
-        px::fit(net, unchecked, px::quadratic{}, optimizer, {.batch = 4});
-      } else {
-        px::fit(net, unchecked, px::softmax_cross_entropy{}, optimizer, {.batch = 4});
-      }
-    } catch (const px::error& thrown) {
-      return std::string(thrown.what());
-    }
-    return std::string("nothing was thrown");
-  };
-  px::dataset values = support::random_targets(10, 3, 2), classes = support::largest_feature(10, 3, 2);
-  CHECK(message_of(values) == "nothing was thrown");
-  CHECK(message_of(classes) == "nothing was thrown");
-  values.inputs[3 * 6 + 2] = std::numeric_limits<float>::quiet_NaN();
-  CHECK(message_of(values) ==
-        "filling a batch: input 2 of sample 6 is NaN; remove the sample or replace the value");
-  values.inputs[3 * 6 + 2] = 0;
-  values.targets[2 * 9 + 1] = -std::numeric_limits<float>::infinity();
-  CHECK(message_of(values) ==
-        "filling a batch: target 1 of sample 9 is infinite; remove the sample or replace the value");
-  for (const int label : {-1, 2}) {
-    classes.labels[5] = label;
-    CHECK(message_of(classes) ==
-          "filling a batch: sample 5 has label " + std::to_string(label) +
-              " of 2 classes; labels count from 0: correct the label, or set outputs to the number of classes");
+// A source that gives what a data set holds, be it sound or not.
+class unchecked : public px::batch_source {
+ public:
+  explicit unchecked(px::dataset data) : data_(std::move(data)) {}
+  px::source_shape shape() const override {
+    return {data_.size(), data_.features, data_.outputs, !data_.labels.empty()};
   }
+  void fill(std::uint64_t, std::span<const int> samples, const px::host_batch& to) const override {
+    for (std::size_t row = 0; row < samples.size(); ++row) {
+      const auto sample = static_cast<std::size_t>(samples[row]);
+      for (std::size_t j = 0; j < 3; ++j) to.inputs[row * 3 + j] = data_.inputs[sample * 3 + j];
+      if (!to.labels.empty()) to.labels[row] = data_.labels[sample];
+      if (to.targets.empty()) continue;
+      for (std::size_t j = 0; j < 2; ++j) to.targets[row * 2 + j] = data_.targets[sample * 2 + j];
+    }
+  }
+
+ private:
+  px::dataset data_;
+};
+
+// Trains on `data` once they are spoilt.
+template <class Spoil>
+support::folder_action training_on(px::dataset data, Spoil spoil) {
+  spoil(data);
+  return [source = unchecked(std::move(data))](const std::filesystem::path&) {
+    linear_model net{px::seed{1}};
+    const px::fit_options options{.batch = 4};
+    if (source.shape().labels) {
+      px::fit(net, source, px::softmax_cross_entropy{}, optimizer, options);
+    } else {
+      px::fit(net, source, px::quadratic{}, optimizer, options);
+    }
+  };
+}
+
+TEST_CASE("bad input: sources of batches", "[bad_input]") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(),
+                  infinity = std::numeric_limits<float>::infinity();
+  const px::dataset values = support::random_targets(10, 3, 2), classes = support::largest_feature(10, 3, 2);
+  const std::string filling = "filling a batch", replace = "remove the sample or replace the value";
+  const std::string count = "labels count from 0: correct the label, or set outputs to the number of classes";
+  CHECK_NOTHROW(training_on(values, [](px::dataset&) {})({}));
+  CHECK_NOTHROW(training_on(classes, [](px::dataset&) {})({}));
+  support::check_bad_inputs(
+      "sources of batches",
+      {
+          {"a source without samples", training_on(values, [](px::dataset& d) { d.inputs.clear(); }),
+           "checking a source of batches", "it has 0 samples of 3 features and 2 outputs",
+           "give at least one of each"},
+          {"a source of other features than the network's",
+           training_on(values, [](px::dataset& d) { d.features = 5; }), "training a network",
+           "the data have 5 features and 2 outputs, the network takes 3 and gives 2",
+           "change the network's first or last layer, or the data"},
+          {"a source smaller than a batch", training_on(values, [](px::dataset& d) { d.inputs.resize(9); }),
+           "training a network", "the batch of 4 is larger than the data set of 3 samples",
+           "use a smaller batch"},
+          {"a NaN input of a source", training_on(values, [](px::dataset& d) { d.inputs[3 * 6 + 2] = nan; }),
+           filling, "input 2 of sample 6 is NaN", replace},
+          {"an infinite target of a source",
+           training_on(values, [](px::dataset& d) { d.targets[2 * 9 + 1] = -infinity; }), filling,
+           "target 1 of sample 9 is infinite", replace},
+          {"a label beyond a source's classes", training_on(classes, [](px::dataset& d) { d.labels[5] = 2; }),
+           filling, "sample 5 has label 2 of 2 classes", count},
+          {"a negative label of a source", training_on(classes, [](px::dataset& d) { d.labels[8] = -1; }),
+           filling, "sample 8 has label -1 of 2 classes", count},
+          {"an augmentation without a function",
+           [&](const std::filesystem::path&) {
+             const px::dataset_source plain(values);
+             px::augmented(plain, nullptr, px::seed{1});
+           },
+           "augmenting a source of batches", "no function is given", "give one that changes a sample"},
+      });
 }
 
 #if !defined(__CUDACC__)
