@@ -5,16 +5,23 @@
 #include <plexus/data/mapped_npy.hpp>
 #include <plexus/plexus.hpp>
 
+#include "support/bad_input.hpp"
 #include "support/catch.hpp"
 #include "support/data.hpp"
 #include "support/files.hpp"
 
+#include <cstring>
+#include <filesystem>
 #include <numeric>
+#include <set>
 
 namespace {
 
 using namespace support;
+namespace fs = std::filesystem;
 namespace px = plexus;
+
+const fs::path corpus = fs::path(PLEXUS_TESTS_DIR) / "fuzz/corpus";
 
 constexpr int samples = 70, features = 12, classes = 3;
 using classifier = px::network<px::input<features>, px::dense<8, px::relu>, px::dense<classes>>;
@@ -137,6 +144,50 @@ TEST_CASE("A mapped source may be moved, and its file replaced meanwhile") {
   const px::mapped_source mapped = std::move(first);
   px::write_npy(folder / "x.npy", {1, 1}, random_values(1));
   check_same(mapped, {.features = 2, .outputs = 2, .inputs = inputs, .targets = inputs});
+}
+
+// Whatever the corpora of the fuzzers hold is refused, or mapped to what the reader of whole files makes of
+// it.
+TEST_CASE("Any npy file is refused when it is mapped, or gives what is read whole") {
+  int mapped_files = 0, refused_files = 0;
+  for (const auto& entry : fs::directory_iterator(corpus / "npy")) {
+    CAPTURE(entry.path());
+    px::dataset mapped;
+    try {
+      mapped = filled(px::map_npy({.inputs = entry.path(), .targets = entry.path()}));
+    } catch (const px::error&) {
+      ++refused_files;
+      continue;
+    }
+    ++mapped_files;
+    const std::vector<float> whole = px::read_npy(entry.path()).values;
+    REQUIRE(whole.size() == mapped.inputs.size());
+    const auto width = static_cast<std::size_t>(mapped.features);
+    for (std::size_t first = 0; first < whole.size(); first += width) {
+      const std::size_t backwards = whole.size() - width - first;
+      CHECK(std::memcmp(&mapped.inputs[backwards], &whole[first], width * sizeof(float)) == 0);
+      CHECK(std::memcmp(&mapped.targets[backwards], &whole[first], width * sizeof(float)) == 0);
+    }
+  }
+  CHECK(mapped_files > 1);
+  CHECK(refused_files > 20);
+}
+
+TEST_CASE("What is wrong with an IDX file is the same mapped and read whole") {
+  const temporary_folder folder;
+  std::set<std::string> messages;
+  for (const auto& entry : fs::directory_iterator(corpus / "idx")) {
+    const std::string bytes = read_file(entry.path());
+    if (bytes.starts_with("\x1f\x8b")) continue;
+    for (const std::uint32_t count : {0u, 1u, 2u, 3u, 4u}) {
+      write_file(folder / "labels", big_endian(0x801) + big_endian(count) + std::string(count, 0));
+      const std::string whole = error_message([&] { px::load_idx(entry.path(), folder / "labels"); });
+      CHECK(error_message([&] { px::map_idx(entry.path(), folder / "labels"); }) == whole);
+      messages.insert(whole);
+    }
+  }
+  CHECK(messages.contains("nothing was thrown"));
+  CHECK(messages.size() > 10);
 }
 
 }  // namespace

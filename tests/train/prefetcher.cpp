@@ -72,6 +72,18 @@ TEST_CASE("Targets of a source are those of the data set", "[train]") {
   }
 }
 
+TEST_CASE("Judging a source is judging the data set", "[train]") {
+  for (const int size : {10, 301, 700}) {
+    const px::dataset data = support::largest_feature(size, 6, 4);
+    classifier net{px::seed{1}};
+    const px::evaluation from_source =
+        px::evaluate(net, px::dataset_source(data), px::softmax_cross_entropy{});
+    const px::evaluation from_memory = px::evaluate(net, data, px::softmax_cross_entropy{});
+    CHECK(from_source.loss == from_memory.loss);
+    CHECK(from_source.accuracy == from_memory.accuracy);
+  }
+}
+
 TEST_CASE("A slow source changes nothing, and neither does slow training", "[train]") {
   const px::dataset data = support::largest_feature(60, 6, 4);
   const px::fit_options options{.epochs = 2, .batch = 8};
