@@ -2,6 +2,8 @@
 #include "support/bad_input.hpp"
 
 #include <plexus/data/idx.hpp>
+#include <plexus/data/mapped_idx.hpp>
+#include <plexus/data/mapped_npy.hpp>
 #include <plexus/data/normalize.hpp>
 #include <plexus/data/split.hpp>
 
@@ -203,6 +205,108 @@ TEST_CASE("bad input: IDX files", "[bad_input]") {
            [](const fs::path& folder) { plexus::load_idx(folder / "images", folder / "labels", 1); },
            checking_set, "sample 1 has label 1 of 1 classes",
            "labels count from 0: correct the label, or set outputs to the number of classes", files(images)},
+      });
+}
+
+void map_images(const fs::path& folder) { plexus::map_idx(folder / "images", folder / "labels"); }
+
+// A .npy file by hand.
+std::string npy(const std::string& type, const std::string& shape, const std::string& values,
+                const std::string& fortran = "False") {
+  const std::string header =
+      "{'descr': '" + type + "', 'fortran_order': " + fortran + ", 'shape': " + shape + ", }";
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + values;
+}
+
+const std::string six_bytes = npy("|u1", "(2, 3)", "abcdef");
+const std::string two_classes = npy("|u1", "(2,)", std::string{0, 1});
+
+// Writes the two files that map_arrays maps.
+folder_action arrays(const std::string& inputs, const std::string& labels_or_targets = two_classes) {
+  return [=](const fs::path& folder) {
+    write_file(folder / "inputs", inputs);
+    write_file(folder / "others", labels_or_targets);
+  };
+}
+
+void map_labels(const fs::path& folder) {
+  plexus::map_npy({.inputs = folder / "inputs", .labels = folder / "others"});
+}
+void map_targets(const fs::path& folder) {
+  plexus::map_npy({.inputs = folder / "inputs", .targets = folder / "others"});
+}
+
+TEST_CASE("bad input: mapped files", "[bad_input]") {
+  const std::string inputs = "reading the npy file 'FOLDER/inputs'",
+                    others = "reading the npy file 'FOLDER/others'",
+                    mapping = "mapping the npy file 'FOLDER/inputs'",
+                    set_one = "set npy_files.labels or npy_files.targets",
+                    same_set = "give two files of the same set";
+  check_bad_inputs(
+      "mapped files",
+      {
+          {"a missing file to map", map_images, reading, "there is no such file", "check the path"},
+          {"a gzipped file to map", map_images, reading, "it is gzipped, and what is packed cannot be mapped",
+           "unpack it (gunzip), or read it whole by load_idx", files(gzip(images))},
+          {"labels to map where images belong", map_images, reading,
+           "its magic number (bytes 0 to 3) is 0x00000801 and not 0x00000803",
+           "give a file of images (rank 3, bytes)", files(labels)},
+          {"a file to map that is cut short", map_images, reading,
+           "its header claims 2×1×3 values of 1 bytes, and its 21 bytes hold at most 5", again,
+           files(images.substr(0, 21))},
+          {"bytes after the last pixel to map", map_images, reading,
+           "it goes on after byte 22, where its header says that it ends", again, files(images + "g")},
+          {"more images to map than labels", map_images, "pairing the images of 'FOLDER/images' with labels",
+           "2 images but 1 labels in 'FOLDER/labels'", same_set,
+           files(images, big_endian(0x801) + big_endian(1) + std::string(1, 0))},
+          {"labels of a mapped file beyond the classes asked for",
+           [](const fs::path& folder) { plexus::map_idx(folder / "images", folder / "labels", 1); },
+           "mapping the IDX file 'FOLDER/images'", "sample 1 has label 1 of 1 classes",
+           "labels count from 0: correct the label, or set outputs to the number of classes", files(images)},
+          {"a mapped array alone",
+           [](const fs::path& folder) { plexus::map_npy({.inputs = folder / "inputs"}); }, mapping,
+           "neither labels nor targets are given", set_one, arrays(six_bytes)},
+          {"a mapped array with labels and targets",
+           [](const fs::path& folder) {
+             plexus::map_npy(
+                 {.inputs = folder / "inputs", .labels = folder / "others", .targets = folder / "others"});
+           },
+           mapping, "both labels and targets are given", set_one, arrays(six_bytes)},
+          {"a mapped array divided by zero",
+           [](const fs::path& folder) {
+             plexus::map_npy({.inputs = folder / "inputs", .labels = folder / "others", .divisor = 0});
+           },
+           mapping, "the divisor is 0.000000", "choose one such as 255", arrays(six_bytes)},
+          {"a mapped array of float64", map_labels, inputs,
+           "its elements are \"<f8\", and only float32 and uint8 can be mapped", "save array.astype('<f4')",
+           arrays(npy("<f8", "(1,)", "abcdefgh"))},
+          {"a mapped array in Fortran order", map_labels, inputs,
+           "its values lie in Fortran order, where no sample lies in one piece",
+           "save numpy.ascontiguousarray(array)", arrays(npy("|u1", "(2, 3)", "abcdef", "True"))},
+          {"a mapped array that is cut short", map_labels, inputs,
+           "its header claims (2, 3) values of 1 bytes, and 5 bytes follow it",
+           "fetch or save the file again", arrays(npy("|u1", "(2, 3)", "abcde"))},
+          {"a mapped array of one number", map_labels, inputs, "its shape is (), without samples",
+           "give an array of samples", arrays(npy("|u1", "()", "a"))},
+          {"a mapped array without samples", map_labels, inputs, "its shape is (0, 3), without samples",
+           "give an array of samples", arrays(npy("|u1", "(0, 3)", ""))},
+          {"a mapped array without features", map_labels, inputs, "its shape is (2, 0), without samples",
+           "give an array of samples", arrays(npy("|u1", "(2, 0)", ""))},
+          {"more inputs to map than labels", map_labels, mapping, "2 samples but 1 labels", same_set,
+           arrays(six_bytes, npy("|u1", "(1,)", std::string(1, 0)))},
+          {"more targets to map than inputs", map_targets, mapping, "2 samples but 3 targets", same_set,
+           arrays(six_bytes, npy("|u1", "(3, 2)", "abcdef"))},
+          {"a matrix of labels", map_labels, others, "its shape is (2, 1)",
+           "give labels of the shape (samples,)", arrays(six_bytes, npy("|u1", "(2, 1)", std::string{0, 1}))},
+          {"half a label", map_labels, others, "value 1 is no class: 0.500000", "give whole numbers from 0",
+           arrays(six_bytes, npy("<f4", "(2,)", std::string{0, 0, 0, 0, 0, 0, 0, 0x3f}))},
+          {"labels of a mapped array beyond the classes asked for",
+           [](const fs::path& folder) {
+             plexus::map_npy({.inputs = folder / "inputs", .labels = folder / "others", .classes = 1});
+           },
+           mapping, "sample 1 has label 1 of 1 classes",
+           "labels count from 0: correct the label, or set outputs to the number of classes",
+           arrays(six_bytes)},
       });
 }
 

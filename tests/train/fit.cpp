@@ -199,7 +199,7 @@ TEST_CASE("An epoch draws every sample once, in the order given", "[train]") {
   const px::device_dataset device(on.stream(), data);
   px::batch_drawer drawer(device, 4);
   const std::vector<int> order{10, 0, 9, 1, 8, 2, 7, 3, 6, 4, 5};
-  drawer.begin(on.stream(), order);
+  drawer.begin(on.stream(), order, 0);
   std::size_t place = 0;
   for (const int rows : {4, 4, 3}) {
     drawer.draw(on.stream(), rows);

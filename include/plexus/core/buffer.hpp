@@ -1,4 +1,4 @@
-// The owner of device memory, and copies between it and the host.
+// The owners of device memory and of pinned host memory, and copies between device and host.
 #pragma once
 
 #include <plexus/core/error.hpp>
@@ -13,11 +13,23 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// Owns `size` elements of device memory, uninitialised. Movable, not copyable: a copy needs a stream.
-template <class T>
+struct device_memory {
+  static constexpr const char* allocating = "allocating device memory";
+  static cudaError_t allocate(void** memory, std::size_t bytes) { return cudaMalloc(memory, bytes); }
+  static void free(void* memory) { cudaFree(memory); }
+};
+
+// Host memory that the device copies from while the host does other things.
+struct pinned_memory {
+  static constexpr const char* allocating = "allocating pinned host memory";
+  static cudaError_t allocate(void** memory, std::size_t bytes) { return cudaMallocHost(memory, bytes); }
+  static void free(void* memory) { cudaFreeHost(memory); }
+};
+
+// Owns `size` elements of memory, uninitialised. Movable, not copyable: a copy needs a stream.
+template <class T, class Memory = device_memory>
 class buffer {
-  static_assert(std::is_trivially_copyable_v<T>,
-                "plexus::buffer: device memory holds trivially copyable types only");
+  static_assert(std::is_trivially_copyable_v<T>, "plexus::buffer: it holds trivially copyable types only");
 
  public:
   buffer() = default;
@@ -28,11 +40,11 @@ class buffer {
     return *this;
   }
   explicit buffer(std::size_t size) : size_(size) {
-    require(size <= std::numeric_limits<std::size_t>::max() / sizeof(T), "allocating device memory",
+    require(size <= std::numeric_limits<std::size_t>::max() / sizeof(T), Memory::allocating,
             "the size in bytes does not fit in size_t", "ask for fewer elements");
     if (size == 0) return;
     void* memory = nullptr;
-    check(cudaMalloc(&memory, size * sizeof(T)), "allocating device memory");
+    check(Memory::allocate(&memory, size * sizeof(T)), Memory::allocating);
     memory_.reset(static_cast<T*>(memory));
   }
 
@@ -42,11 +54,14 @@ class buffer {
 
  private:
   struct free {
-    void operator()(T* memory) const { cudaFree(memory); }
+    void operator()(T* memory) const { Memory::free(memory); }
   };
   std::unique_ptr<T, free> memory_;
   std::size_t size_ = 0;
 };
+
+template <class T>
+using pinned_buffer = buffer<T, pinned_memory>;
 
 // Host to device, in the stream's order. The host memory may be reused at once only where it is pageable.
 template <class T>

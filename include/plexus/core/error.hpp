@@ -4,7 +4,9 @@
 #include <plexus/platform.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -55,15 +57,40 @@ inline void require_fraction(const char* doing, const char* name, float value, c
   require_number(value >= 0 && value < 1, doing, name, "in [0, 1)", example);
 }
 
-// Throws if one of `values`, rows of `width`, is NaN or infinite, naming it as `what`.
-inline void require_finite(std::span<const float> values, int width, const char* what, const char* doing) {
+// Vectorised, unlike a search for the first that is not.
+inline bool all_finite(std::span<const float> values) {
+  std::uint32_t largest = 0;  // infinities and NaNs have all bits of the exponent set
+  for (const float value : values) {
+    largest = std::max(largest, std::bit_cast<std::uint32_t>(value) & 0x7fffffffu);
+  }
+  return largest < 0x7f800000u;
+}
+
+// Throws if one of `values`, rows of `width`, is NaN or infinite, naming it as `what`. The rows are samples
+// 0, 1, … or those of these numbers.
+inline void require_finite(std::span<const float> values, int width, const char* what, const char* doing,
+                           std::span<const int> numbers = {}) {
+  if (all_finite(values)) return;
   const auto bad = std::ranges::find_if_not(values, [](float value) { return std::isfinite(value); });
-  if (bad == values.end()) return;
   const auto at = static_cast<std::size_t>(bad - values.begin()), columns = static_cast<std::size_t>(width);
+  const std::size_t row = at / columns;
   throw error(doing,
               std::string(what) + " " + std::to_string(at % columns) + " of sample " +
-                  std::to_string(at / columns) + " is " + (std::isnan(*bad) ? "NaN" : "infinite"),
+                  (numbers.empty() ? std::to_string(row) : std::to_string(numbers[row])) + " is " +
+                  (std::isnan(*bad) ? "NaN" : "infinite"),
               "remove the sample or replace the value");
+}
+
+// Throws if one of the labels of samples 0, 1, … (or of those of these numbers) is none of `classes` classes.
+inline void require_labels(std::span<const int> labels, int classes, const std::string& doing,
+                           std::span<const int> numbers = {}) {
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] >= 0 && labels[i] < classes) continue;
+    throw error(doing,
+                "sample " + (numbers.empty() ? std::to_string(i) : std::to_string(numbers[i])) +
+                    " has label " + std::to_string(labels[i]) + " of " + std::to_string(classes) + " classes",
+                "labels count from 0: correct the label, or set outputs to the number of classes");
+  }
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

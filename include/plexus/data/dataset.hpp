@@ -29,12 +29,7 @@ struct dataset {
     validate_sizes();
     require_finite(inputs, features, "input", doing);
     require_finite(targets, outputs, "target", doing);
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      if (labels[i] >= 0 && labels[i] < outputs) continue;
-      refuse("sample " + std::to_string(i) + " has label " + std::to_string(labels[i]) + " of " +
-                 std::to_string(outputs) + " classes",
-             "labels count from 0: correct the label, or set outputs to the number of classes");
-    }
+    require_labels(labels, outputs, doing);
   }
 
  private:

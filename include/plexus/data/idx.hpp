@@ -15,6 +15,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -45,28 +46,71 @@ inline std::string shape_text(const std::vector<std::size_t>& shape) {
   return text;
 }
 
+struct header {
+  std::uint32_t type = 0;  // of the elements
+  std::vector<std::size_t> shape{};
+};
+
+// What a file must hold.
+struct kind {
+  std::uint32_t magic;
+  const char* text;
+};
+inline constexpr kind anything{0, ""};
+inline constexpr kind images{0x00000803, "images (rank 3, bytes)"};
+inline constexpr kind labels{0x00000801, "labels (rank 1, bytes)"};
+
 class reader {
  public:
   explicit reader(byte_source& packed) : packed_(packed), source_(packed) {}
 
-  // any_magic, or the one that the file must have.
-  static constexpr std::uint32_t any_magic = 0;
+  bool zipped() const { return source_.zipped(); }
 
-  idx_array read(std::uint32_t wanted_magic, const char* wanted_kind) {
+  idx_array read(const kind& wanted) {
+    header head = read_header(wanted);
+    idx_array array{std::move(head.shape), {}};
+    read_values(array, head.type);
+    return array;
+  }
+
+  header read_header(const kind& wanted) {
     const std::uint32_t magic = read_number();
-    if (wanted_magic != any_magic && magic != wanted_magic) {
+    if (wanted.magic != anything.magic && magic != wanted.magic) {
       packed_.refuse("its magic number (bytes 0 to 3) is " + hexadecimal(magic) + " and not " +
-                         hexadecimal(wanted_magic),
-                     std::string("give a file of ") + wanted_kind);
+                         hexadecimal(wanted.magic),
+                     std::string("give a file of ") + wanted.text);
     }
     const std::uint32_t rank = magic & 0xff;
     if (magic >> 16 != 0 || rank == 0) {
       packed_.refuse("its magic number (bytes 0 to 3) is " + hexadecimal(magic), "give an IDX file");
     }
-    idx_array array;
-    for (std::uint32_t i = 0; i < rank; ++i) array.shape.push_back(read_number());
-    read_values(array, magic >> 8);
-    return array;
+    header head{magic >> 8, {}};
+    for (std::uint32_t i = 0; i < rank; ++i) head.shape.push_back(read_number());
+    return head;
+  }
+
+  // How many unzipped bytes have been read as the header.
+  std::uint64_t position() const { return position_; }
+
+  // The number of values of `size` bytes that the header claims. It is believed only as far as the file is
+  // long enough for them.
+  std::size_t checked_count(const std::vector<std::size_t>& shape, std::size_t size) const {
+    const auto count = checked_product(shape);
+    const std::uint64_t limit = source_.size_limit();
+    const std::uint64_t room = limit - std::min(limit, position_);
+    if (!count || *count > room / size) {
+      packed_.refuse("its header claims " + shape_text(shape) + " values of " + std::to_string(size) +
+                         " bytes, and its " + std::to_string(packed_.size()) + " bytes hold at most " +
+                         std::to_string(room / size),
+                     "fetch the file again");
+    }
+    return static_cast<std::size_t>(*count);
+  }
+
+  // `end`: where the values end.
+  [[noreturn]] void refuse_more(std::uint64_t end) const {
+    packed_.refuse("it goes on after byte " + std::to_string(end) + ", where its header says that it ends",
+                   "fetch the file again");
   }
 
  private:
@@ -103,21 +147,12 @@ class reader {
     }
   }
 
-  // The header's sizes are believed only as far as the file is long enough for them.
   template <class T>
   void read_values_as(idx_array& array) {
-    const auto count = checked_product(array.shape);
-    const std::uint64_t limit = source_.size_limit();
-    const std::uint64_t room = limit - std::min(limit, position_);
-    if (!count || *count > room / sizeof(T)) {
-      packed_.refuse("its header claims " + shape_text(array.shape) + " values of " +
-                         std::to_string(sizeof(T)) + " bytes, and its " + std::to_string(packed_.size()) +
-                         " bytes hold at most " + std::to_string(room / sizeof(T)),
-                     "fetch the file again");
-    }
+    const std::size_t count = checked_count(array.shape, sizeof(T));
     std::vector<T>& values = array.values.emplace<std::vector<T>>();
-    const std::size_t size = static_cast<std::size_t>(*count) * sizeof(T);
-    const std::size_t got = read_growing(values, static_cast<std::size_t>(*count));
+    const std::size_t size = count * sizeof(T);
+    const std::size_t got = read_growing(values, count);
     if (got < size) {
       packed_.refuse("it breaks off at byte " + std::to_string(position_ + got) + " of " +
                          std::to_string(position_ + size),
@@ -125,11 +160,7 @@ class reader {
     }
     const auto bytes = std::as_writable_bytes(std::span(values));
     std::array<std::byte, 1> beyond{};
-    if (source_.read(beyond) != 0) {
-      packed_.refuse(
-          "it goes on after byte " + std::to_string(position_ + got) + ", where its header says that it ends",
-          "fetch the file again");
-    }
+    if (source_.read(beyond) != 0) refuse_more(position_ + got);
     if constexpr (sizeof(T) > 1 && std::endian::native == std::endian::little) {
       for (std::size_t i = 0; i < bytes.size(); i += sizeof(T)) {
         std::ranges::reverse(bytes.subspan(i, sizeof(T)));
@@ -163,22 +194,57 @@ class reader {
   std::uint64_t position_ = 0;  // in the unzipped bytes
 };
 
-inline idx_array read(byte_source packed, std::uint32_t magic, const char* kind) {
-  return reader(packed).read(magic, kind);
-}
+inline idx_array read(byte_source packed, const kind& wanted) { return reader(packed).read(wanted); }
 
 inline std::string doing(const std::filesystem::path& path) { return "reading the IDX file " + quoted(path); }
+
+inline idx_array read(const std::filesystem::path& path, const kind& wanted) {
+  return read(byte_source(path, doing(path)), wanted);
+}
+
+// Images and the labels that go with them; `classes` is 0 or the number of classes.
+struct labelled {
+  int images = 0;
+  int features = 0;  // pixels of an image
+  int outputs = 0;
+  std::vector<int> labels{};
+};
+
+inline labelled pair_up(const std::filesystem::path& images_path,
+                        const std::vector<std::size_t>& images_shape,
+                        const std::filesystem::path& labels_path, int classes) {
+  const idx_array array = read(labels_path, labels);
+  const auto& numbers = std::get<std::vector<std::uint8_t>>(array.values);
+  const std::string pairing = "pairing the images of " + quoted(images_path) + " with labels";
+  const std::size_t count = images_shape[0], features = images_shape[1] * images_shape[2];
+  if (count == 0 || features == 0) {
+    throw error(pairing, "there are none (" + shape_text(images_shape) + ")", "give images");
+  }
+  if (count != numbers.size()) {
+    throw error(pairing,
+                std::to_string(count) + " images but " + std::to_string(numbers.size()) + " labels in " +
+                    quoted(labels_path),
+                "give two files of the same set");
+  }
+  if (count > INT_MAX || features > INT_MAX) {
+    throw error(pairing, shape_text(images_shape) + " is more than an int counts", "split the file");
+  }
+  labelled result{static_cast<int>(count), static_cast<int>(features), classes, {}};
+  result.labels.assign(numbers.begin(), numbers.end());
+  if (classes == 0) result.outputs = *std::ranges::max_element(result.labels) + 1;
+  return result;
+}
+
+inline constexpr float white = 255;  // becomes 1
 
 }  // namespace idx
 
 // An IDX file of any rank and element type. Throws plexus::error where it is damaged or no IDX file.
-inline idx_array load_idx_array(const std::filesystem::path& path) {
-  return idx::read(byte_source(path, idx::doing(path)), idx::reader::any_magic, "");
-}
+inline idx_array load_idx_array(const std::filesystem::path& path) { return idx::read(path, idx::anything); }
 
 // The same from memory.
 inline idx_array parse_idx_array(std::span<const std::byte> bytes) {
-  return idx::read(byte_source(bytes, "reading IDX data in memory"), idx::reader::any_magic, "");
+  return idx::read(byte_source(bytes, "reading IDX data in memory"), idx::anything);
 }
 
 // Images (magic 0x00000803: bytes, image × row × column) with their labels (magic 0x00000801: bytes): one
@@ -186,36 +252,13 @@ inline idx_array parse_idx_array(std::span<const std::byte> bytes) {
 // largest label + 1.
 inline dataset load_idx(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
                         int classes = 0) {
-  constexpr std::uint32_t images_magic = 0x00000803;
-  constexpr std::uint32_t labels_magic = 0x00000801;
-  const idx_array images =
-      idx::read(byte_source(images_path, idx::doing(images_path)), images_magic, "images (rank 3, bytes)");
-  const idx_array labels =
-      idx::read(byte_source(labels_path, idx::doing(labels_path)), labels_magic, "labels (rank 1, bytes)");
+  const idx_array images = idx::read(images_path, idx::images);
   const auto& pixels = std::get<std::vector<std::uint8_t>>(images.values);
-  const auto& numbers = std::get<std::vector<std::uint8_t>>(labels.values);
-
-  const std::string pairing = "pairing the images of " + quoted(images_path) + " with labels";
-  if (pixels.empty()) {
-    throw error(pairing, "there are none (" + idx::shape_text(images.shape) + ")", "give images");
-  }
-  if (images.shape[0] != numbers.size()) {
-    throw error(pairing,
-                std::to_string(images.shape[0]) + " images but " + std::to_string(numbers.size()) +
-                    " labels in " + quoted(labels_path),
-                "give two files of the same set");
-  }
-  const std::size_t features = images.shape[1] * images.shape[2];
-  if (images.shape[0] > INT_MAX || features > INT_MAX) {
-    throw error(pairing, idx::shape_text(images.shape) + " is more than an int counts", "split the file");
-  }
-  dataset data;
-  data.features = static_cast<int>(features);
-  data.labels.assign(numbers.begin(), numbers.end());
-  data.outputs = classes != 0 ? classes : *std::ranges::max_element(data.labels) + 1;
+  idx::labelled pairs = idx::pair_up(images_path, images.shape, labels_path, classes);
+  dataset data{.features = pairs.features, .outputs = pairs.outputs, .labels = std::move(pairs.labels)};
   data.inputs.resize(pixels.size());
   std::ranges::transform(pixels, data.inputs.begin(),
-                         [](std::uint8_t p) { return static_cast<float>(p) / 255.0f; });
+                         [](std::uint8_t pixel) { return static_cast<float>(pixel) / idx::white; });
   data.validate();
   return data;
 }

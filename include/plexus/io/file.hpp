@@ -76,6 +76,7 @@ class byte_source {
 
   std::uint64_t size() const { return size_; }
   std::uint64_t position() const { return position_; }
+  int descriptor() const { return file_.get(); }  // of a file
 
   // Fills `to` and returns its size; returns less only at the end of the source.
   std::size_t read(std::span<std::byte> to) {

@@ -215,6 +215,8 @@ class reader {
  public:
   explicit reader(byte_source source) : source_(std::move(source)) {}
 
+  const byte_source& source() const { return source_; }
+
   npy_array read() {
     header head = read_header();
     npy_array array{std::move(*head.shape), {}};
@@ -227,9 +229,7 @@ class reader {
     return array;
   }
 
- private:
-  static constexpr const char* again = "fetch or save the file again";
-
+  // After it the source stands at the first value.
   header read_header() {
     std::array<char, 8> prefix{};
     const std::size_t got = read_bytes(prefix);
@@ -254,6 +254,21 @@ class reader {
     return header_parser(source_, text)();
   }
 
+  // The number of values of `size` bytes that the shape claims, which must be what follows the header.
+  std::size_t checked_count(const std::vector<std::size_t>& shape, std::size_t size) const {
+    const auto count = checked_product(shape);
+    const std::uint64_t rest = source_.size() - source_.position();
+    if (!count || rest % size != 0 || *count != rest / size) {
+      refuse("its header claims " + tuple_text(shape) + " values of " + std::to_string(size) +
+                 " bytes, and " + std::to_string(rest) + " bytes follow it",
+             again);
+    }
+    return static_cast<std::size_t>(*count);
+  }
+
+ private:
+  static constexpr const char* again = "fetch or save the file again";
+
   template <class Integer>
   Integer read_length() {
     std::array<char, sizeof(Integer)> bytes{};
@@ -270,17 +285,9 @@ class reader {
     refuse("its elements are " + shown(type), "save array.astype('<f4')");
   }
 
-  // The shape is believed only where the file is as long as it says.
   template <class T>
   std::vector<float> read_values_as(const std::vector<std::size_t>& shape) {
-    const auto count = checked_product(shape);
-    const std::uint64_t rest = source_.size() - source_.position();
-    if (!count || rest % sizeof(T) != 0 || *count != rest / sizeof(T)) {
-      refuse("its header claims " + tuple_text(shape) + " values of " + std::to_string(sizeof(T)) +
-                 " bytes, and " + std::to_string(rest) + " bytes follow it",
-             again);
-    }
-    std::vector<float> values(static_cast<std::size_t>(*count));
+    std::vector<float> values(checked_count(shape, sizeof(T)));
     if constexpr (std::is_same_v<T, float>) {
       if (read_bytes(values) < values.size()) refuse_shrunk();
     } else {
@@ -346,13 +353,15 @@ inline std::string prologue(const std::vector<std::size_t>& shape) {
   return std::string(magic) + std::string{1, 0, length[0], length[1]} + text;
 }
 
+inline std::string doing(const std::filesystem::path& path) { return "reading the npy file " + quoted(path); }
+
 }  // namespace npy
 
 // An array of float32, of float64 rounded to float, or of int32, int64 or uint8; in C or Fortran order.
 // Throws plexus::error where the file is damaged, holds a finite number beyond float's range or an integer
 // that no float is.
 inline npy_array read_npy(const std::filesystem::path& path) {
-  return npy::reader(byte_source(path, "reading the npy file " + quoted(path))).read();
+  return npy::reader(byte_source(path, npy::doing(path))).read();
 }
 
 // The same from memory.

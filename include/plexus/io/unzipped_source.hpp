@@ -35,6 +35,8 @@ class unzipped_source {
     if (zipped_) ::inflateEnd(&stream_);
   }
 
+  bool zipped() const { return zipped_; }
+
   // No more bytes than this can come out.
   std::uint64_t size_limit() const { return zipped_ ? packed_.size() * largest_ratio : packed_.size(); }
 

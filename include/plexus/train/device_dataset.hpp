@@ -3,9 +3,12 @@
 
 #include <plexus/core/buffer.hpp>
 #include <plexus/core/for_each.hpp>
-#include <plexus/core/random.hpp>
 #include <plexus/data/dataset.hpp>
 #include <plexus/losses/target.hpp>
+#include <plexus/train/batch_memory.hpp>
+
+#include <cstdint>
+#include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -23,6 +26,7 @@ class device_dataset {
   }
 
   int size() const { return size_; }
+  source_shape shape() const { return {size_, features_, outputs_, labels_.size() != 0}; }
   matrix_view<const float> inputs() const { return matrix<const float>(inputs_.data(), size_, features_); }
   target_view targets() const {
     return labels_.size() != 0 ? target_view{labels_.data(), nullptr, 0}
@@ -75,40 +79,34 @@ struct advance_cursor {
 class batch_drawer {
  public:
   batch_drawer(const device_dataset& data, int batch)
-      : data_(data),
-        order_(static_cast<std::size_t>(data.size())),
-        cursor_(1),
-        inputs_(static_cast<std::size_t>(batch) * static_cast<std::size_t>(data.inputs().cols)),
-        labels_(data.targets().labels != nullptr ? static_cast<std::size_t>(batch) : 0),
-        targets_(static_cast<std::size_t>(batch) * static_cast<std::size_t>(data.targets().ld)) {}
+      : data_(data), order_(static_cast<std::size_t>(data.size())), cursor_(1), batch_(data.shape(), batch) {}
+
+  int size() const { return data_.size(); }
 
   // Begins with the first sample of `order`, a permutation of the data set.
-  void begin(cudaStream_t stream, const std::vector<int>& order) {
+  void begin(cudaStream_t stream, const std::vector<int>& order, std::uint64_t /*epoch*/) {
     copy_to_device<int>(stream, order_.data(), order);
     fill_zero(stream, cursor_.view());
     check(cudaStreamSynchronize(stream), "beginning an epoch");
   }
 
+  void next(cudaStream_t, int /*rows*/) {}  // all is there
+
   void draw(cudaStream_t stream, int rows) {
     for_each_row(stream, rows,
                  gather_rows{data_.inputs(), data_.targets(), order_.data(), cursor_.data(), inputs(rows),
-                             labels_.data(), matrix(targets_.data(), rows, data_.targets().ld)});
+                             batch_.labels(), batch_.target_values(rows)});
     for_each(stream, 1, advance_cursor{cursor_.data(), rows});
   }
 
   // The batch drawn last.
-  matrix_view<float> inputs(int rows) const { return matrix(inputs_.data(), rows, data_.inputs().cols); }
-  target_view targets() const {
-    return labels_.size() != 0 ? target_view{labels_.data(), nullptr, 0}
-                               : target_view{nullptr, targets_.data(), data_.targets().ld};
-  }
+  matrix_view<float> inputs(int rows) const { return batch_.inputs(rows); }
+  target_view targets() const { return batch_.targets(); }
 
  private:
   const device_dataset& data_;
   buffer<int> order_, cursor_;
-  buffer<float> inputs_;
-  buffer<int> labels_;
-  buffer<float> targets_;
+  batch_memory<device_memory> batch_;
 };
 
 }  // namespace plexus::inline PLEXUS_ABI

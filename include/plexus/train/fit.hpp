@@ -7,6 +7,7 @@
 #include <plexus/train/early_stopping.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/history.hpp>
+#include <plexus/train/prefetcher.hpp>
 #include <plexus/train/progress.hpp>
 #include <plexus/train/recorded_step.hpp>
 
@@ -35,14 +36,14 @@ struct fit_options {
 
 namespace detail {
 
-inline void validate(const fit_options& options, const dataset& data) {
+inline void validate(const fit_options& options, int samples) {
   const char* doing = "training a network";
   require(options.epochs > 0, doing, "the number of epochs is not positive", "train for at least one epoch");
   require(options.batch > 0, doing, "the batch has no samples", "use a batch of at least one sample");
-  if (options.batch > data.size()) {
+  if (options.batch > samples) {
     throw error(doing,
                 "the batch of " + std::to_string(options.batch) + " is larger than the data set of " +
-                    std::to_string(data.size()) + " samples",
+                    std::to_string(samples) + " samples",
                 "use a smaller batch");
   }
   require(options.stop_below >= 0, doing, "stop_below is negative or NaN",
@@ -51,10 +52,10 @@ inline void validate(const fit_options& options, const dataset& data) {
 }
 
 // Draws a batch and trains on it.
-template <class Network, class Loss, class Optimizer>
+template <class Network, class Batches, class Loss, class Optimizer>
 struct batch_step {
   Network& net;
-  batch_drawer& batches;
+  Batches& batches;
   Loss loss;
   Optimizer optimizer;
   int rows;
@@ -66,20 +67,21 @@ struct batch_step {
   }
 };
 
-// One call of fit().
-template <class Network, class Loss, class Optimizer>
+// One call of fit(). Its batches are a batch_drawer's or a prefetcher's: begin() an epoch; for each batch
+// next(), which may wait, and draw(), which is recorded with the step; then inputs() and targets() are the
+// batch, always at the same place.
+template <class Network, class Batches, class Loss, class Optimizer>
 class training_run {
  public:
-  training_run(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
+  training_run(Network& net, Batches& batches, const Loss& loss, const Optimizer& optimizer,
                const fit_options& options)
       : net_(net),
         loss_(loss),
         options_(options),
-        data_(net.stream(), data),
-        batches_(data_, options.batch),
+        batches_(batches),
         full_step_(net, {net, batches_, loss, optimizer, options.batch}),
-        last_step_(net, {net, batches_, loss, optimizer, data.size() % options.batch}),
-        order_(static_cast<std::size_t>(data.size())),
+        last_step_(net, {net, batches_, loss, optimizer, batches.size() % options.batch}),
+        order_(static_cast<std::size_t>(batches.size())),
         best_(net, options.stop_early) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
     net.reserve(options.batch);
@@ -132,26 +134,27 @@ class training_run {
     skipped_before_ = skipped_steps();
     clock::time_point next_report = begin + report_interval;
     int done = 0;
-    while (done < data_.size() && steps_left(result)) {
-      const int rows = std::min(options_.batch, data_.size() - done);
+    while (done < batches_.size() && steps_left(result)) {
+      const int rows = std::min(options_.batch, batches_.size() - done);
+      batches_.next(net_.stream(), rows);
       (rows == options_.batch ? full_step_ : last_step_)();
       ++result.steps;
       done += rows;
-      if (options_.progress && clock::now() >= next_report && done < data_.size()) {
+      if (options_.progress && clock::now() >= next_report && done < batches_.size()) {
         options_.progress(progress_of(epoch, done, record_of(epoch, done, begin)));
         next_report = clock::now() + report_interval;
       }
     }
     if (done == 0) return false;
     finish_epoch(epoch, done, begin, result);
-    return done == data_.size();
+    return done == batches_.size();
   }
 
   void draw_order() {
     std::iota(order_.begin(), order_.end(), 0);
     if (options_.shuffle)
       shuffle(random_stream{options_.order.value, orders + net_.training_state().epoch}, order_);
-    batches_.begin(net_.stream(), order_);
+    batches_.begin(net_.stream(), order_, net_.training_state().epoch);
   }
 
   // What the epoch has come to; waits for the device.
@@ -170,7 +173,7 @@ class training_run {
 
   void finish_epoch(int epoch, int done, clock::time_point begin, history& result) {
     epoch_record record = record_of(epoch, done, begin);
-    if (done == data_.size()) net_.count_epoch();
+    if (done == batches_.size()) net_.count_epoch();
     if (!std::isfinite(record.loss)) {
       refuse_diverged("the loss is no longer finite in epoch " + std::to_string(epoch));
     }
@@ -192,12 +195,13 @@ class training_run {
     now.epoch = epoch;
     now.epochs = options_.epochs;
     now.samples_done = static_cast<std::size_t>(done);
-    now.samples_total = static_cast<std::size_t>(data_.size());
+    now.samples_total = static_cast<std::size_t>(batches_.size());
     now.samples_per_second = record.samples_per_second;
     now.loss = record.loss;
     now.accuracy = record.accuracy;
     now.skipped_steps = record.skipped_steps;
-    const double left = data_.size() - done + static_cast<double>(options_.epochs - epoch) * data_.size();
+    const double left =
+        batches_.size() - done + static_cast<double>(options_.epochs - epoch) * batches_.size();
     now.seconds_left = left / record.samples_per_second;
     now.validation_loss = record.validation_loss;
     now.validation_accuracy = record.validation_accuracy;
@@ -211,14 +215,23 @@ class training_run {
   Network& net_;
   Loss loss_;
   const fit_options& options_;
-  device_dataset data_;
   std::optional<device_dataset> validation_;
-  batch_drawer batches_;
-  recorded_step<Network, batch_step<Network, Loss, Optimizer>> full_step_, last_step_;
+  Batches& batches_;
+  recorded_step<Network, batch_step<Network, Batches, Loss, Optimizer>> full_step_, last_step_;
   std::vector<int> order_;
   best_epoch<Network> best_;
   std::uint64_t skipped_before_ = 0;  // this epoch
 };
+
+// What fit() checks before anything changes.
+template <class Network, class Data, class Loss, class Optimizer>
+void require_trainable(const Network& net, const Data& data, const Loss& loss, const Optimizer& optimizer,
+                       const fit_options& options) {
+  validate_optimizer(optimizer);
+  validate_loss(loss, Network::output_size);
+  validate(options, require_fit("training a network", net, data).samples);
+  if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
+}
 
 }  // namespace detail
 
@@ -227,12 +240,22 @@ class training_run {
 template <class Network, class Loss, class Optimizer>
 history fit(Network& net, const dataset& data, const Loss& loss, const Optimizer& optimizer,
             const fit_options& options = {}) {
-  detail::validate_optimizer(optimizer);
-  validate_loss(loss, Network::output_size);
-  require_fit("training a network", net, data);
-  if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
-  detail::validate(options, data);
-  return detail::training_run(net, data, loss, optimizer, options)();
+  detail::require_trainable(net, data, loss, optimizer, options);
+  const device_dataset on_device(net.stream(), data);
+  batch_drawer batches(on_device, options.batch);
+  return detail::training_run(net, batches, loss, optimizer, options)();
+}
+
+// The same on data that do not lie in the device's memory: while one batch is trained on, a thread prepares
+// the next. The order of the samples, and so each bit of the result, is that of a dataset of the same
+// samples. An error of the source, or a sample of it that training cannot use, ends training as the errors
+// above do.
+template <class Network, class Loss, class Optimizer>
+history fit(Network& net, const batch_source& data, const Loss& loss, const Optimizer& optimizer,
+            const fit_options& options = {}) {
+  detail::require_trainable(net, data, loss, optimizer, options);
+  prefetcher batches(data, options.batch);
+  return detail::training_run(net, batches, loss, optimizer, options)();
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,40 @@
+// A data set in host memory as a source of batches: one that the device has no room for, or that is
+// augmented.
+#pragma once
+
+#include <plexus/data/batch_source.hpp>
+#include <plexus/data/dataset.hpp>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace plexus::inline PLEXUS_ABI {
+
+class dataset_source : public batch_source {
+ public:
+  // Refers to `data`. Throws where dataset::validate() does.
+  explicit dataset_source(const dataset& data) : data_(&data) { data.validate(); }
+  explicit dataset_source(dataset&&) = delete;
+
+  source_shape shape() const override {
+    return {data_->size(), data_->features, data_->outputs, !data_->labels.empty()};
+  }
+
+  void fill(std::uint64_t, std::span<const int> samples, const host_batch& to) const override {
+    const auto copy_row = [](const auto& from, int sample, int width, auto to_rows, std::size_t row) {
+      const auto count = static_cast<std::size_t>(width);
+      std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(sample) * width, width,
+                  to_rows.subspan(row * count, count).begin());
+    };
+    for (std::size_t row = 0; row < samples.size(); ++row) {
+      copy_row(data_->inputs, samples[row], data_->features, to.inputs, row);
+      if (!to.labels.empty()) copy_row(data_->labels, samples[row], 1, to.labels, row);
+      if (!to.targets.empty()) copy_row(data_->targets, samples[row], data_->outputs, to.targets, row);
+    }
+  }
+
+ private:
+  const dataset* data_;
+};
+
+}  // namespace plexus::inline PLEXUS_ABI

@@ -1,0 +1,167 @@
+// The batches of a source, prepared ahead: a thread fills pinned host memory, and copies go to the device on
+// a stream of their own while the network trains on the batch before.
+#pragma once
+
+#include <plexus/core/stream.hpp>
+#include <plexus/train/batch_memory.hpp>
+
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace plexus::inline PLEXUS_ABI {
+
+class prefetcher {
+ public:
+  // Refers to the source. The current device is the one that is copied to.
+  prefetcher(const batch_source& source, int batch)
+      : source_(source),
+        shape_(source.shape()),
+        rows_(batch),
+        slots_{slot(shape_, batch), slot(shape_, batch), slot(shape_, batch), slot(shape_, batch)},
+        batch_(shape_, batch) {
+    check(cudaGetDevice(&device_), "asking for the current device");
+  }
+  prefetcher(const prefetcher&) = delete;
+  prefetcher& operator=(const prefetcher&) = delete;
+  ~prefetcher() {
+    stop();
+    cudaStreamSynchronize(copies_.get());  // before the memory goes; a fault has been or will be reported
+  }
+
+  int size() const { return shape_.samples; }
+
+  // Begins with the first sample of `order`, a permutation of the source's samples.
+  void begin(cudaStream_t, const std::vector<int>& order, std::uint64_t epoch) {
+    stop();
+    stopped_ = false;
+    failure_ = nullptr;
+    prepared_ = taken_ = 0;
+    order_ = order;
+    thread_ = std::thread([this, epoch] { prepare_epoch(epoch); });
+  }
+
+  // Puts the next batch, of `rows` samples, where inputs() and targets() are. Waits until it is prepared;
+  // throws what kept it from being so.
+  void next(cudaStream_t stream, int rows) {
+    slot& from = prepared_slot();
+    check(cudaStreamWaitEvent(stream, from.copied.get(), 0), "waiting for a batch");
+    batch_.copy(stream, from.device, rows);
+    from.taken.record(stream);
+    give_back();
+  }
+
+  void draw(cudaStream_t, int /*rows*/) {}  // next() has done it: nothing is left to be recorded
+
+  // The batch that came last.
+  matrix_view<float> inputs(int rows) const { return batch_.inputs(rows); }
+  target_view targets() const { return batch_.targets(); }
+
+ private:
+  struct slot {
+    slot(const source_shape& shape, int rows) : host(shape, rows), device(shape, rows) {}
+
+    batch_memory<pinned_memory> host;
+    batch_memory<device_memory> device;
+    event copied;  // from host to device: the host's part may be filled again
+    event taken;   // by the training stream: the device's part may be overwritten
+  };
+
+  // ---- What the training thread does
+
+  slot& prepared_slot() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return prepared_ > taken_ || failure_ != nullptr; });
+    if (prepared_ == taken_) std::rethrow_exception(failure_);
+    return slots_[taken_ % slots_.size()];
+  }
+
+  void give_back() {
+    const std::lock_guard lock(mutex_);
+    ++taken_;
+    changed_.notify_all();
+  }
+
+  void stop() {
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+      changed_.notify_all();
+    }
+    thread_.join();
+  }
+
+  // ---- What the thread does
+
+  void prepare_epoch(std::uint64_t epoch) {
+    try {
+      check(cudaSetDevice(device_), "choosing the device");
+      std::span<const int> left = order_;
+      while (!left.empty() && wait_for_room()) {
+        const auto samples = left.first(std::min(left.size(), static_cast<std::size_t>(rows_)));
+        prepare(slots_[prepared_ % slots_.size()], epoch, samples);
+        left = left.subspan(samples.size());
+        const std::lock_guard lock(mutex_);
+        ++prepared_;
+        changed_.notify_all();
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      failure_ = std::current_exception();
+      changed_.notify_all();
+    }
+  }
+
+  // False where the epoch ends early.
+  bool wait_for_room() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return prepared_ - taken_ < slots_.size() || stopped_; });
+    return !stopped_;
+  }
+
+  void prepare(slot& to, std::uint64_t epoch, std::span<const int> samples) {
+    const int rows = static_cast<int>(samples.size());
+    to.copied.synchronize();
+    const host_batch batch = to.host.to_fill(rows);
+    source_.fill(epoch, samples, batch);
+    require_usable(batch, samples);
+    copies_.wait(to.taken);
+    to.device.copy(copies_.get(), to.host, rows);
+    to.copied.record(copies_.get());
+  }
+
+  // What dataset::validate() requires of all samples at once.
+  void require_usable(const host_batch& batch, std::span<const int> samples) const {
+    const char* doing = "filling a batch";
+    require_finite(batch.inputs, shape_.features, "input", doing, samples);
+    require_finite(batch.targets, shape_.outputs, "target", doing, samples);
+    require_labels(batch.labels, shape_.outputs, doing, samples);
+  }
+
+  const batch_source& source_;
+  source_shape shape_;
+  int rows_;
+  int device_ = 0;
+  std::array<slot, 4> slots_;  // batch i lies in slot i % 4
+  batch_memory<device_memory> batch_;
+  stream copies_;
+  std::vector<int> order_;
+
+  std::mutex mutex_;  // guards what follows; a slot is the thread's until it is prepared, then training's
+  std::condition_variable changed_;
+  std::size_t prepared_ = 0, taken_ = 0;  // batches of the epoch
+  std::exception_ptr failure_;
+  bool stopped_ = false;
+  std::thread thread_;
+};
+
+}  // namespace plexus::inline PLEXUS_ABI
