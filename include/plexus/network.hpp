@@ -15,6 +15,7 @@
 #include <plexus/losses/loss_scaling.hpp>
 #include <plexus/network_copies.hpp>
 #include <plexus/network_function.hpp>
+#include <plexus/optimizers/averaged.hpp>
 #include <plexus/optimizers/optimizer_memory.hpp>
 
 #include <span>
@@ -200,6 +201,7 @@ class basic_network {
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
     detail::validate_optimizer(optimizer);
+    refuse_average("updating a network");
     if (optimizer_memory_.prepare(stream(), optimizer)) ++memory_version_;
     if constexpr (varying_optimizer<Optimizer>) {
       update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), arenas()});
@@ -265,6 +267,28 @@ class basic_network {
   void restore_totals(const batch_totals& earlier) {
     copy_to_device<double>(stream(), totals_.data(), std::array{earlier.loss, earlier.correct});
     context_.synchronize();
+  }
+
+  // ---- The average of the weights, which an averaged optimiser keeps
+
+  // From now on the weights are their average, and what they were is kept in its place: until use_weights(),
+  // which does nothing where they are the weights already. Meanwhile what trains is refused. An average_scope
+  // calls both.
+  void use_average() {
+    const char* doing = "using a network's average";
+    require(optimizer_memory_.user().starts_with(detail::averaged_prefix), doing,
+            "its optimiser keeps none", "train by averaged{…}, or load a checkpoint of such a training");
+    require(optimizer_updates() > 0, doing, "there has been no update yet", "train first");
+    refuse_average(doing);
+    exchange_average();
+  }
+  void use_weights() {
+    if (uses_average_) exchange_average();
+  }
+
+  // Throws while the weights are their average.
+  void refuse_average(const char* doing) const {
+    require(!uses_average_, doing, "its weights are their average", "end the average_scope first");
   }
 
   // ---- Single layers, counted from 0
@@ -383,6 +407,7 @@ class basic_network {
   // Makes room for `values` of each parameter, zero, to be filled with the state of the optimiser of that
   // name (its Optimizer::name) after so many updates. It goes on from there; another one is refused.
   void restore_optimizer(const std::string& name, int values, std::uint64_t updates) {
+    refuse_average("restoring an optimiser");
     optimizer_memory_.restore(stream(), name, values, updates);
     ++memory_version_;
   }
@@ -390,6 +415,7 @@ class basic_network {
   // The next update is an optimiser's first. So is the first one by another optimiser than before; a schedule
   // or a clipping around the same one changes nothing of its state.
   void forget_optimizer() {
+    refuse_average("forgetting an optimiser");
     optimizer_memory_.forget(stream());
     ++memory_version_;
   }
@@ -510,8 +536,15 @@ class basic_network {
     (std::make_index_sequence<layer_count>{});
   }
 
+  void exchange_average() {
+    for_each(stream(), layout::size, exchange_values{parameters_.data(), optimizer_memory_.state(0)});
+    uses_average_ = !uses_average_;
+    weights_changed_ = true;
+  }
+
   void begin_anew() {
     weights_changed_ = true;
+    uses_average_ = false;
     counters_ = {};
     reset_totals();
     optimizer_memory_.forget(stream());
@@ -882,6 +915,7 @@ class basic_network {
   buffer<storage> copies_;        // of the weights, in 16 bits
   buffer<loss_scaler> scaler_;    // where the loss is scaled
   bool weights_changed_ = false;  // since the copies were written
+  bool uses_average_ = false;     // in place of the weights
 };
 
 // network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, such

@@ -38,6 +38,7 @@
 #include <plexus/network.hpp>
 #include <plexus/optimizers/adagrad.hpp>
 #include <plexus/optimizers/adam.hpp>
+#include <plexus/optimizers/averaged.hpp>
 #include <plexus/optimizers/clip.hpp>
 #include <plexus/optimizers/lion.hpp>
 #include <plexus/optimizers/rmsprop.hpp>

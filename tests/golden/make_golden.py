@@ -415,6 +415,7 @@ OPTIMIZERS = {
     "clip_norm": lambda w: torch.optim.Adam(w, lr=0.02),
     "clip_value": lambda w: torch.optim.SGD(w, lr=0.05, momentum=0.9),
     "cosine": lambda w: torch.optim.AdamW(w, lr=0.02),
+    "averaged": lambda w: torch.optim.AdamW(w, lr=0.02),
 }
 CLIP = {"clip_norm": lambda w: nn.utils.clip_grad_norm_(w, 1.0), "clip_value": lambda w: nn.utils.clip_grad_value_(w, 0.25)}
 
@@ -431,8 +432,8 @@ def schedule_factors(make):
 
 
 def optimizers():
-    """The 40 parameters of a dense layer after the 1st, the 10th and the last update by given gradients, and the
-    factors of schedules."""
+    """The 40 parameters of a dense layer, or their average, after the 1st, the 10th and the last update by given
+    gradients, and the factors of schedules."""
     schedules = torch.optim.lr_scheduler
     cosine = lambda steps, last: lambda o: schedules.CosineAnnealingLR(o, steps, eta_min=last)
     warm_up = lambda o: schedules.LinearLR(o, start_factor=1 / 15, total_iters=14)
@@ -447,6 +448,8 @@ def optimizers():
     for name, make in OPTIMIZERS.items():
         w = [signed(10, 1, 5, 7).requires_grad_(), signed(11, 1, 5).requires_grad_()]
         optimizer = make(w)
+        average = torch.optim.swa_utils.AveragedModel(nn.ParameterList(w),
+                                                      multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9))
         for update in range(UPDATES):
             for number, tensor in enumerate(w):
                 tensor.grad = signed(1000 + 2 * update + number, 1, *tensor.shape) / (1 + update % 7)
@@ -455,8 +458,10 @@ def optimizers():
             if name == "cosine":
                 optimizer.param_groups[0]["lr"] = 0.02 * factors["warm_up"][update]
             optimizer.step()
+            average.update_parameters(nn.ParameterList(w))
             if update + 1 in (1, 10, UPDATES):
-                flat = torch.cat([tensor.detach().flatten() for tensor in w])
+                shown = average.module if name == "averaged" else w
+                flat = torch.cat([tensor.detach().flatten() for tensor in shown])
                 tensors[f"{name}/{update + 1}"] = flat.clone()
     return tensors
 

@@ -202,6 +202,7 @@ void load(Network& net, const std::filesystem::path& path) {
 // and, in FP16, the loss scale.
 template <class Network>
 void save_checkpoint(Network& net, const std::filesystem::path& path) {
+  net.refuse_average("saving a checkpoint");
   const auto parameters = net.parameters();
   const auto state = net.optimizer_state();
   std::vector<stored_tensor> tensors;
@@ -217,6 +218,7 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
 // stays as it was.
 template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
+  net.refuse_average("loading a checkpoint");
   safetensors::reader file(byte_source(path, "loading a checkpoint from " + quoted(path)));
   const auto parameters = net.parameters();
   const int values = safetensors::optimizer_values(file, parameters.size());

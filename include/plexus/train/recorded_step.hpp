@@ -30,6 +30,7 @@ class recorded_step {
       return;
     }
     if (!graph_) record();
+    if (updates_ > 0) net_.refuse_average("updating a network");
     graph_.launch(net_.stream());
     net_.training_state().step += updates_;
   }
