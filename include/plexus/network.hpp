@@ -425,6 +425,13 @@ class basic_network {
   // How many updates it has made, if its steps depend on that number. Waits for the device.
   std::uint64_t optimizer_updates() const { return optimizer_memory_.updates(stream()); }
 
+  // Where reduce_on_plateau stands, a part of the optimiser's state; and puts it back or moves it on.
+  const plateau_state& plateau() const { return optimizer_memory_.plateau(); }
+  void set_plateau(const plateau_state& now) {
+    now.validate();
+    optimizer_memory_.set_plateau(stream(), now);
+  }
+
   // Changes whenever memory that a recorded graph refers to has moved, or its kernels were chosen anew.
   std::uint64_t memory_version() const { return memory_version_; }
 

@@ -41,6 +41,7 @@
 #include <plexus/optimizers/averaged.hpp>
 #include <plexus/optimizers/clip.hpp>
 #include <plexus/optimizers/lion.hpp>
+#include <plexus/optimizers/plateau.hpp>
 #include <plexus/optimizers/rmsprop.hpp>
 #include <plexus/optimizers/schedules.hpp>
 #include <plexus/optimizers/sgd.hpp>

@@ -98,6 +98,26 @@ TEST_CASE("Schedules are PyTorch's", "[golden]") {
   CHECK(file.unread("schedule").empty());
 }
 
+TEST_CASE("The rate falls on plateaus as PyTorch's does", "[golden]") {
+  const golden::file file(golden::folder() / "optimizers.safetensors");
+  const std::vector<double> losses = file["plateau/losses"];
+  const auto check_rule = [&](const std::string& name, const px::reduce_on_plateau& rule) {
+    INFO(name);
+    px::plateau_state now;
+    std::vector<double> rates;
+    for (const double loss : losses) {
+      now.see(loss, rule);
+      rates.push_back(now.rate_factor);
+    }
+    golden::check_close(rates, file["plateau/" + name], 0);
+    CHECK(rates.back() < 1);
+  };
+  check_rule("default", {});
+  check_rule("all", {.factor = 0.5, .patience = 2, .threshold = 0.05, .cooldown = 3, .least = 0.01});
+  check_rule("impatient", {.factor = 0.75, .patience = 0, .threshold = 0, .cooldown = 1});
+  CHECK(file.unread("plateau").empty());
+}
+
 TEST_CASE("Lion takes the steps of its paper", "[golden]") {
   const px::lion lion{.rate = 0.02f, .beta1 = 0.8f, .beta2 = 0.95f, .weight_decay = 0.3f};
   layer<px::fp32> net{px::seed{1}};

@@ -4,6 +4,7 @@
 
 #include <plexus/core/buffer.hpp>
 #include <plexus/io/safetensors_format.hpp>
+#include <plexus/optimizers/plateau.hpp>
 
 #include <array>
 #include <cstring>
@@ -115,12 +116,18 @@ inline constexpr const char* updates_name = "training.optimizer_updates";
 inline constexpr const char* loss_scale_name = "training.loss_scale";
 inline constexpr const char* good_steps_name = "training.good_steps";
 inline constexpr const char* skipped_name = "training.skipped_steps";
+inline constexpr const char* plateau_prefix = "training.plateau.";
+inline constexpr const char* plateau_least_loss_name = "training.plateau.least_loss";
+inline constexpr const char* plateau_bad_epochs_name = "training.plateau.bad_epochs";
+inline constexpr const char* plateau_cooldown_name = "training.plateau.cooldown";
+inline constexpr const char* plateau_rate_factor_name = "training.plateau.rate_factor";
 
 // A number as a tensor without extents.
 template <class T>
 stored_tensor number(const char* name, T value) {
   const auto bytes = std::bit_cast<std::array<std::byte, sizeof value>>(value);
-  return {name, std::is_same_v<T, float> ? "F32" : "U64", {}, {bytes.begin(), bytes.end()}};
+  const char* dtype = std::is_same_v<T, float> ? "F32" : std::is_same_v<T, double> ? "F64" : "U64";
+  return {name, dtype, {}, {bytes.begin(), bytes.end()}};
 }
 
 template <class T>
@@ -151,6 +158,18 @@ std::vector<stored_tensor> training_numbers(const Network& net) {
     numbers.push_back(number(skipped_name, now.skipped));
   }
   return numbers;
+}
+
+inline std::vector<stored_tensor> plateau_numbers(const plateau_state& now) {
+  return {number(plateau_least_loss_name, now.least_loss), number(plateau_bad_epochs_name, now.bad_epochs),
+          number(plateau_cooldown_name, now.cooldown), number(plateau_rate_factor_name, now.rate_factor)};
+}
+
+inline plateau_state plateau_in(std::span<const stored_tensor> numbers) {
+  const plateau_state stored{number_in<double>(numbers[0]), number_in<std::uint64_t>(numbers[1]),
+                             number_in<std::uint64_t>(numbers[2]), number_in<double>(numbers[3])};
+  stored.validate();
+  return stored;
 }
 
 // The same, in the same order, back into the network, with room for the values of an optimiser. Returns how
@@ -199,7 +218,7 @@ void load(Network& net, const std::filesystem::path& path) {
 }
 
 // Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch, step
-// and, in FP16, the loss scale.
+// and, in FP16, the loss scale; where the rate falls on plateaus, how far it has.
 template <class Network>
 void save_checkpoint(Network& net, const std::filesystem::path& path) {
   net.refuse_average("saving a checkpoint");
@@ -211,6 +230,11 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
   safetensors::download(net.stream(), parameters, std::span(tensors).first(parameters.size()));
   safetensors::download(net.stream(), state, std::span(tensors).subspan(parameters.size()));
   for (stored_tensor& number : safetensors::training_numbers(net)) tensors.push_back(std::move(number));
+  if (net.plateau() != plateau_state{}) {
+    for (stored_tensor& number : safetensors::plateau_numbers(net.plateau())) {
+      tensors.push_back(std::move(number));
+    }
+  }
   write_safetensors(path, tensors, {{safetensors::optimizer_key, net.optimizer_name()}});
 }
 
@@ -224,14 +248,24 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   const int values = safetensors::optimizer_values(file, parameters.size());
   const auto name = file.metadata().find(safetensors::optimizer_key);
   const std::string optimizer = name == file.metadata().end() ? "" : name->second;
+  const bool has_plateau = std::ranges::any_of(file.entries(), [](const safetensors::entry& tensor) {
+    return tensor.name.starts_with(safetensors::plateau_prefix);
+  });
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(parameters, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
     safetensors::describe(parameters, safetensors::optimizer_prefix, wanted, Network::optimizer_suffix(nth));
   }
+  const std::size_t plateau_begin = wanted.size();
+  if (has_plateau) {
+    for (stored_tensor& number : safetensors::plateau_numbers({})) wanted.push_back(std::move(number));
+  }
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
+  const plateau_state plateau =
+      has_plateau ? safetensors::plateau_in(std::span(tensors).subspan(plateau_begin)) : plateau_state{};
   const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);
-  const auto stored = std::span(tensors).subspan(numbers);
+  net.set_plateau(plateau);
+  const auto stored = std::span(tensors).first(plateau_begin).subspan(numbers);
   safetensors::upload(net.stream(), parameters, stored.first(parameters.size()));
   safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(parameters.size()));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <plexus/core/random.hpp>
+#include <plexus/optimizers/plateau.hpp>
 #include <plexus/train/device_dataset.hpp>
 #include <plexus/train/early_stopping.hpp>
 #include <plexus/train/evaluate.hpp>
@@ -30,6 +31,7 @@ struct fit_options {
   std::uint64_t max_steps = 0;   // ends after so many steps; 0 is no limit
   progress_callback progress{};  // called about ten times a second and at each epoch's end
   early_stopping stop_early{};   // ends when the loss falls no more, and brings back the best parameters
+  std::optional<reduce_on_plateau> on_plateau{};        // lowers the rate when the loss falls no more
   std::function<bool(const epoch_record&)> on_epoch{};  // called at each epoch's end; false ends training
 };
 
@@ -48,6 +50,7 @@ inline void validate(const fit_options& options, const dataset& data) {
   require(options.stop_below >= 0, doing, "stop_below is negative or NaN",
           "give a loss, or 0 for no such rule");
   options.stop_early.validate();
+  if (options.on_plateau) options.on_plateau->validate();
 }
 
 // Draws a batch and trains on it.
@@ -58,10 +61,14 @@ struct batch_step {
   Loss loss;
   Optimizer optimizer;
   int rows;
+  bool on_plateau;
 
   void operator()() const {
     batches.draw(net.stream(), rows);
     net.backward(batches.inputs(rows), batches.targets(), loss);
+    if constexpr (has_rate<Optimizer>()) {
+      if (on_plateau) return net.update(with_plateau<Optimizer>{optimizer});
+    }
     net.update(optimizer);
   }
 };
@@ -77,8 +84,9 @@ class training_run {
         options_(options),
         data_(net.stream(), data),
         batches_(data_, options.batch),
-        full_step_(net, {net, batches_, loss, optimizer, options.batch}),
-        last_step_(net, {net, batches_, loss, optimizer, data.size() % options.batch}),
+        full_step_(net, {net, batches_, loss, optimizer, options.batch, options.on_plateau.has_value()}),
+        last_step_(net, {net, batches_, loss, optimizer, data.size() % options.batch,
+                         options.on_plateau.has_value()}),
         order_(static_cast<std::size_t>(data.size())),
         best_(net, options.stop_early) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
@@ -158,8 +166,18 @@ class training_run {
   epoch_record record_of(int epoch, int done, clock::time_point begin) const {
     const evaluation mean = mean_of<Network, Loss>(net_.totals(), done);
     const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
-    return {epoch, mean.loss, mean.accuracy,  {},
-            {},    seconds,   done / seconds, skipped_steps() - skipped_before_};
+    return {epoch,        mean.loss, mean.accuracy,  {},
+            {},           seconds,   done / seconds, skipped_steps() - skipped_before_,
+            rate_factor()};
+  }
+
+  double rate_factor() const { return options_.on_plateau ? net_.plateau().rate_factor : 1; }
+
+  void see_plateau(const epoch_record& record) {
+    if (!options_.on_plateau) return;
+    plateau_state now = net_.plateau();
+    now.see(record.validation_loss.value_or(record.loss), *options_.on_plateau);
+    net_.set_plateau(now);
   }
 
   // Of the network's life.
@@ -179,6 +197,7 @@ class training_run {
       record.validation_loss = judged.loss;
       record.validation_accuracy = judged.accuracy;
     }
+    see_plateau(record);
     result.epochs.push_back(record);
     if (options_.progress) {
       training_progress now = progress_of(epoch, done, record);
@@ -232,6 +251,8 @@ history fit(Network& net, const dataset& data, const Loss& loss, const Optimizer
   require_fit("training a network", net, data);
   if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
   detail::validate(options, data);
+  require(!options.on_plateau || has_rate<Optimizer>(), "training a network",
+          "the optimiser has no member rate that falls on a plateau", "give it one, or leave out on_plateau");
   return detail::training_run(net, data, loss, optimizer, options)();
 }
 

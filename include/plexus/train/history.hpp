@@ -18,6 +18,7 @@ struct epoch_record {
   double seconds = 0;
   double samples_per_second = 0;
   std::uint64_t skipped_steps = 0;  // by loss scaling, because a gradient was not finite
+  double rate_factor = 1;           // of the rate in this epoch, by reduce_on_plateau
 };
 
 enum class stop_reason { epochs_done, error_small_enough, step_limit, no_improvement, asked_to };
