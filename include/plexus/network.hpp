@@ -13,6 +13,7 @@
 #include <plexus/linalg/gemm_choices.hpp>
 #include <plexus/losses/loss_pass.hpp>
 #include <plexus/losses/loss_scaling.hpp>
+#include <plexus/losses/step_watch.hpp>
 #include <plexus/network_copies.hpp>
 #include <plexus/network_function.hpp>
 #include <plexus/optimizers/averaged.hpp>
@@ -269,6 +270,52 @@ class basic_network {
     context_.synchronize();
   }
 
+  // ---- Steps whose loss or gradients are not finite
+
+  // What becomes of them from now on; numbers of steps begin anew. A new network goes on. In FP16 a step
+  // whose gradients alone are not finite is the loss scale's, whatever the rule.
+  void watch(non_finite rule) {
+    step_watch_ = rule == non_finite::go_on ? buffer<step_watch>() : buffer<step_watch>(1);
+    watches_gradients_ = rule == non_finite::skip && !scales_loss;
+    ++memory_version_;
+    if (rule == non_finite::go_on) return;
+    const step_watch anew{.stops = rule == non_finite::stop ? 1 : 0};
+    copy_to_device<step_watch>(stream(), step_watch_.data(), std::span(&anew, 1));
+    context_.synchronize();
+  }
+
+  // What was met since then. Waits for the device.
+  step_watch watched() const {
+    step_watch seen;
+    if (step_watch_.size() == 0) return seen;
+    copy_to_host<step_watch>(stream(), std::span(&seen, 1), step_watch_.data());
+    seen.settle();
+    return seen;
+  }
+
+  // The name of the tensor in which a place of the arena lies, such as a step_watch's bad_gradient.
+  static std::string parameter_at(std::size_t place) {
+    std::string name;
+    for (const detail::tensor_record& tensor : layout::tensors) {
+      if (tensor.offset <= place) name = name_of(tensor);
+    }
+    return name;
+  }
+
+  // The number of the first layer of which an output for x (n, input_size) is not finite; layer_count where
+  // there is none.
+  std::size_t first_layer_not_finite(matrix_view<const float> x) {
+    detail::require_samples(x, input_size, "looking for a layer that is not finite");
+    reserve(x.rows);
+    take_inputs(x);
+    forward_layers_to<layer_count - 1>(x, false);
+    std::size_t first = layer_count;
+    for_each_layer([&]<std::size_t L>() {
+      if (first == layer_count && !is_finite(outputs_of<L>(x.rows))) first = L;
+    });
+    return first;
+  }
+
   // ---- The average of the weights, which an averaged optimiser keeps
 
   // From now on the weights are their average, and what they were is kept in its place: until use_weights(),
@@ -276,8 +323,8 @@ class basic_network {
   // calls both.
   void use_average() {
     const char* doing = "using a network's average";
-    require(optimizer_memory_.user().starts_with(detail::averaged_prefix), doing,
-            "its optimiser keeps none", "train by averaged{…}, or load a checkpoint of such a training");
+    require(optimizer_memory_.user().starts_with(detail::averaged_prefix), doing, "its optimiser keeps none",
+            "train by averaged{…}, or load a checkpoint of such a training");
     require(optimizer_updates() > 0, doing, "there has been no update yet", "train first");
     refuse_average(doing);
     exchange_average();
@@ -574,6 +621,10 @@ class basic_network {
     }
   }
 
+  static std::string name_of(const detail::tensor_record& tensor) {
+    return std::to_string(tensor.module_number) + "." + tensor.spec.name;
+  }
+
   std::vector<named_parameter> named(float* arena) const {
     std::vector<named_parameter> result;
     for (const detail::tensor_record& tensor : layout::tensors) {
@@ -581,9 +632,7 @@ class basic_network {
       for (const int extent : tensor.spec.extents) {
         if (extent > 0) extents.push_back(static_cast<std::size_t>(extent));
       }
-      result.push_back({std::to_string(tensor.module_number) + "." + tensor.spec.name,
-                        std::move(extents),
-                        {arena + tensor.offset, tensor.spec.size()}});
+      result.push_back({name_of(tensor), std::move(extents), {arena + tensor.offset, tensor.spec.size()}});
     }
     return result;
   }
@@ -751,10 +800,13 @@ class basic_network {
                  output_delta_rows<Loss, std::remove_const_t<decltype(derivative)>, storage>{
                      loss, outputs(x.rows), y, results(), delta_of<layer_count - 1>(x.rows), derivative,
                      1 / divisor_of<Loss>(static_cast<float>(x.rows)), scale_of_loss()});
-    add_to_totals(x.rows);
+    add_training_totals(x.rows);
     backward_layers(x, dx);
+    if (watches_gradients_) {
+      for_each_row(stream(), runs::rows, watch_gradients<runs>{gradients_.data(), step_watch_.data()});
+    }
     if constexpr (scales_loss) {
-      fill_zero(stream(), view<int>{&scaler_.data()->overflow, 1});
+      for_each(stream(), 1, begin_overflow{&scaler_.data()->overflow, step_watch_.data()});
       for_each_row(stream(), copies::rows, unscale_rows<copies>{gradients_.data(), scaler_.data()});
     }
   }
@@ -840,10 +892,11 @@ class basic_network {
   using runs = arena_runs<layout::size, platform::on_cpu ? 4096 : 128>;
   using norm_runs = arena_runs<layout::size, 4096>;
 
-  // In device memory, where the loss is scaled: not 0 where this step is to change nothing.
+  // In device memory, where the loss is scaled or steps are watched: not 0 where this step is to change
+  // nothing.
   const int* skip() const {
     if constexpr (scales_loss) return &scaler_.data()->overflow;
-    return nullptr;
+    return step_watch_.size() == 0 ? nullptr : &step_watch_.data()->skips;
   }
 
   update_arenas arenas() const {
@@ -887,6 +940,24 @@ class basic_network {
     for_each_row(stream(), 2, add_row_sums{{row_results_.data(), 2, rows, capacity_}, totals_.data()});
   }
 
+  void add_training_totals(int rows) {
+    if (step_watch_.size() == 0) return add_to_totals(rows);
+    for_each_row(
+        stream(), 1,
+        add_watched_results{{row_results_.data(), 2, rows, capacity_}, totals_.data(), step_watch_.data()});
+  }
+
+  template <class T>
+  bool is_finite(matrix_view<T> values) const {
+    std::vector<T> row(static_cast<std::size_t>(values.cols));
+    for (int r = 0; r < values.rows; ++r) {
+      copy_to_host<T>(stream(), row, values.row(r));
+      if (!std::ranges::all_of(row, [](T value) { return std::isfinite(static_cast<float>(value)); }))
+        return false;
+    }
+    return true;
+  }
+
   // ---- Batches in host memory
 
   matrix_view<const float> stage(const float* x, int rows) {
@@ -919,10 +990,12 @@ class basic_network {
   int capacity_ = 0;
   std::uint64_t memory_version_ = 0;
   training_counters counters_;
-  buffer<storage> copies_;        // of the weights, in 16 bits
-  buffer<loss_scaler> scaler_;    // where the loss is scaled
-  bool weights_changed_ = false;  // since the copies were written
-  bool uses_average_ = false;     // in place of the weights
+  buffer<storage> copies_;         // of the weights, in 16 bits
+  buffer<loss_scaler> scaler_;     // where the loss is scaled
+  bool weights_changed_ = false;   // since the copies were written
+  bool uses_average_ = false;      // in place of the weights
+  buffer<step_watch> step_watch_;  // where steps are watched
+  bool watches_gradients_ = false;
 };
 
 // network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, such

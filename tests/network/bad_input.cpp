@@ -322,7 +322,7 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
              px::fit(net, support::random_targets(10, 3, 2), px::quadratic{}, px::sgd{.rate = 1e6f},
                      {.epochs = 50, .batch = 5});
            },
-           "training a network", "the loss is no longer finite in epoch 2",
+           "training a network", "the loss is no longer finite in step 1 of epoch 2 (samples 4, 7, 2, 1, 3): the outputs of layer 1",
            "use a smaller rate, or scale the inputs"},
       });
 }

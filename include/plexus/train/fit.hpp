@@ -31,7 +31,8 @@ struct fit_options {
   std::uint64_t max_steps = 0;   // ends after so many steps; 0 is no limit
   progress_callback progress{};  // called about ten times a second and at each epoch's end
   early_stopping stop_early{};   // ends when the loss falls no more, and brings back the best parameters
-  std::optional<reduce_on_plateau> on_plateau{};        // lowers the rate when the loss falls no more
+  std::optional<reduce_on_plateau> on_plateau{};             // lowers the rate when the loss falls no more
+  plexus::non_finite non_finite = plexus::non_finite::stop;  // what becomes of such steps
   std::function<bool(const epoch_record&)> on_epoch{};  // called at each epoch's end; false ends training
 };
 
@@ -91,7 +92,9 @@ class training_run {
         best_(net, options.stop_early) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
     net.reserve(options.batch);
+    net.watch(options.non_finite);
   }
+  ~training_run() { net_.watch(non_finite::go_on); }
 
   history operator()() {
     history result;
@@ -115,17 +118,57 @@ class training_run {
   // The losses of the last epoch say nothing about its last step.
   history ended(history& result, stop_reason reason) {
     result.restored_epoch = best_.restore();
-    for (const named_parameter& tensor : net_.parameters()) {
-      const std::vector<float> values = to_host(net_.stream(), tensor.values);
-      if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) continue;
-      refuse_diverged(tensor.name + " is no longer finite after the last step");
+    if (options_.non_finite != non_finite::go_on) {
+      const std::string name = parameter_not_finite();
+      require(name.empty(), "training a network", (name + " is no longer finite after the last step").c_str(),
+              "use a smaller rate, or scale the inputs");
     }
     result.reason = reason;
     return std::move(result);
   }
 
-  [[noreturn]] static void refuse_diverged(const std::string& wrong) {
-    throw error("training a network", wrong, "use a smaller rate, or scale the inputs");
+  // The name of the first one, empty where all are finite.
+  std::string parameter_not_finite() const {
+    for (const named_parameter& tensor : net_.parameters()) {
+      const std::vector<float> values = to_host(net_.stream(), tensor.values);
+      if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) return tensor.name;
+    }
+    return {};
+  }
+
+  // ---- Steps that are not finite
+
+  // What has become of the steps of this epoch; waits for the device. Throws where the first such step stops
+  // training, and notes it where it was skipped.
+  void look_at_steps(int epoch, history& result) {
+    const step_watch now = net_.watched();
+    if (now.first <= watched_before_.step || result.first_non_finite) return;
+    non_finite_report met{epoch, now.first - watched_before_.step, {}, {}};
+    const auto first = static_cast<std::size_t>(options_.batch) * static_cast<std::size_t>(met.step - 1);
+    const auto rows = std::min(static_cast<std::size_t>(options_.batch), order_.size() - first);
+    const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(first);
+    met.samples.assign(begin, begin + static_cast<std::ptrdiff_t>(rows));
+    if (options_.non_finite == non_finite::skip) {
+      met.where = now.bad_gradient == UINT_MAX ? "the loss"
+                                               : "the gradient of " + net_.parameter_at(now.bad_gradient);
+      result.first_non_finite = std::move(met);
+      return;
+    }
+    std::rotate(order_.begin(), begin, order_.end());
+    met.where = place_not_finite(static_cast<int>(rows));
+    throw non_finite_error(std::move(met));
+  }
+
+  // In the network, which no step has changed since, for the first samples of the order.
+  std::string place_not_finite(int rows) {
+    if (const std::string name = parameter_not_finite(); !name.empty()) {
+      return name + ", since an earlier step";
+    }
+    batches_.begin(net_.stream(), order_);
+    batches_.draw(net_.stream(), rows);
+    const std::size_t layer = net_.first_layer_not_finite(batches_.inputs(rows));
+    return layer == Network::layer_count ? "the loss, of outputs that are finite"
+                                         : "the outputs of layer " + std::to_string(layer);
   }
 
   bool steps_left(const history& result) const {
@@ -138,6 +181,7 @@ class training_run {
     draw_order();
     net_.reset_totals();
     skipped_before_ = skipped_steps();
+    watched_before_ = net_.watched();
     clock::time_point next_report = begin + report_interval;
     int done = 0;
     while (done < data_.size() && steps_left(result)) {
@@ -146,6 +190,7 @@ class training_run {
       ++result.steps;
       done += rows;
       if (options_.progress && clock::now() >= next_report && done < data_.size()) {
+        look_at_steps(epoch, result);
         options_.progress(progress_of(epoch, done, record_of(epoch, done, begin)));
         next_report = clock::now() + report_interval;
       }
@@ -164,7 +209,8 @@ class training_run {
 
   // What the epoch has come to; waits for the device.
   epoch_record record_of(int epoch, int done, clock::time_point begin) const {
-    const evaluation mean = mean_of<Network, Loss>(net_.totals(), done);
+    const std::uint64_t left_out = net_.watched().samples_left_out - watched_before_.samples_left_out;
+    const evaluation mean = mean_of<Network, Loss>(net_.totals(), done - static_cast<double>(left_out));
     const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
     return {epoch,        mean.loss, mean.accuracy,  {},
             {},           seconds,   done / seconds, skipped_steps() - skipped_before_,
@@ -183,15 +229,13 @@ class training_run {
   // Of the network's life.
   std::uint64_t skipped_steps() const {
     if constexpr (Network::scales_loss) return net_.loss_scale().skipped;
-    return 0;
+    return net_.watched().skipped;
   }
 
   void finish_epoch(int epoch, int done, clock::time_point begin, history& result) {
+    look_at_steps(epoch, result);
     epoch_record record = record_of(epoch, done, begin);
     if (done == data_.size()) ++net_.training_state().epoch;
-    if (!std::isfinite(record.loss)) {
-      refuse_diverged("the loss is no longer finite in epoch " + std::to_string(epoch));
-    }
     if (validation_) {
       const evaluation judged = evaluate(net_, *validation_, loss_);
       record.validation_loss = judged.loss;
@@ -237,6 +281,7 @@ class training_run {
   std::vector<int> order_;
   best_epoch<Network> best_;
   std::uint64_t skipped_before_ = 0;  // this epoch
+  step_watch watched_before_;         // this epoch
 };
 
 }  // namespace detail

@@ -1,7 +1,7 @@
 // What a training run leaves behind: its losses and accuracies, epoch by epoch, and why it stopped.
 #pragma once
 
-#include <plexus/platform.hpp>
+#include <plexus/train/non_finite_report.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -17,7 +17,7 @@ struct epoch_record {
   std::optional<double> validation_accuracy{};
   double seconds = 0;
   double samples_per_second = 0;
-  std::uint64_t skipped_steps = 0;  // by loss scaling, because a gradient was not finite
+  std::uint64_t skipped_steps = 0;  // because a gradient or the loss was not finite
   double rate_factor = 1;           // of the rate in this epoch, by reduce_on_plateau
 };
 
@@ -43,6 +43,7 @@ struct history {
   std::vector<epoch_record> epochs{};
   stop_reason reason = stop_reason::epochs_done;
   std::uint64_t steps = 0;
+  std::optional<non_finite_report> first_non_finite{};  // where such steps are skipped
   int restored_epoch = 0;  // by early stopping: whose parameters the network has; 0: those of the last step
 };
 
