@@ -67,9 +67,8 @@ struct watch_gradients {
   __device__ void operator()(Group group, int row) const {
     const auto at = Runs::row(row);
     const float* const g = dw + at.begin;
-    int finite = 1;
-    for (int j = group.rank(); j < at.cols; j += group.size()) finite &= fabsf(g[j]) <= FLT_MAX;
-    if (finite) return;
+    const int bad = part_of_sum<int>(group, at.cols, [g](int i) { return fabsf(g[i]) <= FLT_MAX ? 0 : 1; });
+    if (bad == 0) return;
     atomicExch(&watch->skips, 1);
     if (watch->first != 0) return;
     for (int j = group.rank(); j < at.cols; j += group.size()) {
