@@ -18,6 +18,7 @@
 #include <plexus/network_function.hpp>
 #include <plexus/optimizers/averaged.hpp>
 #include <plexus/optimizers/optimizer_memory.hpp>
+#include <plexus/train/least_loss_epoch.hpp>
 
 #include <span>
 #include <string>
@@ -538,6 +539,9 @@ class basic_network {
     }
   }
 
+  // The epoch whose loss was least, while early stopping trains or goes on from a checkpoint.
+  least_loss_epoch& best_epoch() { return best_epoch_; }
+
   training_counters& training_state() { return counters_; }
   const training_counters& training_state() const { return counters_; }
 
@@ -599,6 +603,7 @@ class basic_network {
   void begin_anew() {
     weights_changed_ = true;
     uses_average_ = false;
+    best_epoch_ = {};
     counters_ = {};
     reset_totals();
     optimizer_memory_.forget(stream());
@@ -990,6 +995,7 @@ class basic_network {
   int capacity_ = 0;
   std::uint64_t memory_version_ = 0;
   training_counters counters_;
+  least_loss_epoch best_epoch_;
   buffer<storage> copies_;         // of the weights, in 16 bits
   buffer<loss_scaler> scaler_;     // where the loss is scaled
   bool weights_changed_ = false;   // since the copies were written

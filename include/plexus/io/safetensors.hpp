@@ -5,6 +5,7 @@
 #include <plexus/core/buffer.hpp>
 #include <plexus/io/safetensors_format.hpp>
 #include <plexus/optimizers/plateau.hpp>
+#include <plexus/train/least_loss_epoch.hpp>
 
 #include <array>
 #include <cstring>
@@ -116,6 +117,10 @@ inline constexpr const char* updates_name = "training.optimizer_updates";
 inline constexpr const char* loss_scale_name = "training.loss_scale";
 inline constexpr const char* good_steps_name = "training.good_steps";
 inline constexpr const char* skipped_name = "training.skipped_steps";
+inline constexpr const char* best_prefix = "best.";
+inline constexpr const char* best_numbers_prefix = "training.best.";
+inline constexpr const char* best_loss_name = "training.best.loss";
+inline constexpr const char* best_epoch_name = "training.best.epoch";
 inline constexpr const char* plateau_prefix = "training.plateau.";
 inline constexpr const char* plateau_least_loss_name = "training.plateau.least_loss";
 inline constexpr const char* plateau_bad_epochs_name = "training.plateau.bad_epochs";
@@ -158,6 +163,33 @@ std::vector<stored_tensor> training_numbers(const Network& net) {
     numbers.push_back(number(skipped_name, now.skipped));
   }
   return numbers;
+}
+
+inline bool has_prefix(const reader& file, const char* prefix) {
+  return std::ranges::any_of(file.entries(),
+                             [&](const entry& tensor) { return tensor.name.starts_with(prefix); });
+}
+
+// The tensors that early stopping keeps, with the names that `tensors` of the same order have.
+template <class Parameters>
+Parameters kept_tensors(Parameters tensors, const least_loss_epoch& best) {
+  for (std::size_t i = 0; i < best.tensors.size(); ++i) tensors[i].values = best.tensors[i].view();
+  if (best.tensors.empty()) tensors.clear();
+  return tensors;
+}
+
+inline std::vector<stored_tensor> best_numbers(const least_loss_epoch& best) {
+  return {number(best_loss_name, best.loss), number(best_epoch_name, best.epoch)};
+}
+
+// With room for the tensors, where they are kept.
+template <class Parameters>
+least_loss_epoch best_in(std::span<const stored_tensor> numbers, const Parameters& tensors, bool keeps) {
+  least_loss_epoch best{number_in<double>(numbers[0]), number_in<std::uint64_t>(numbers[1]), {}};
+  if (keeps) {
+    for (const auto& tensor : tensors) best.tensors.emplace_back(tensor.values.size);
+  }
+  return best;
 }
 
 inline std::vector<stored_tensor> plateau_numbers(const plateau_state& now) {
@@ -218,7 +250,7 @@ void load(Network& net, const std::filesystem::path& path) {
 }
 
 // Writes all that training needs to go on as if it had not stopped: parameters, optimiser state, epoch, step
-// and, in FP16, the loss scale; where the rate falls on plateaus, how far it has.
+// and, in FP16, the loss scale; what early stopping and reduce_on_plateau have come to.
 template <class Network>
 void save_checkpoint(Network& net, const std::filesystem::path& path) {
   net.refuse_average("saving a checkpoint");
@@ -235,6 +267,13 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
       tensors.push_back(std::move(number));
     }
   }
+  if (const least_loss_epoch& best = net.best_epoch(); best.epoch > 0) {
+    for (stored_tensor& number : safetensors::best_numbers(best)) tensors.push_back(std::move(number));
+    const auto kept = safetensors::kept_tensors(parameters, best);
+    const std::size_t begin = tensors.size();
+    safetensors::describe(kept, safetensors::best_prefix, tensors);
+    safetensors::download(net.stream(), kept, std::span(tensors).subspan(begin));
+  }
   write_safetensors(path, tensors, {{safetensors::optimizer_key, net.optimizer_name()}});
 }
 
@@ -248,9 +287,9 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   const int values = safetensors::optimizer_values(file, parameters.size());
   const auto name = file.metadata().find(safetensors::optimizer_key);
   const std::string optimizer = name == file.metadata().end() ? "" : name->second;
-  const bool has_plateau = std::ranges::any_of(file.entries(), [](const safetensors::entry& tensor) {
-    return tensor.name.starts_with(safetensors::plateau_prefix);
-  });
+  const bool has_plateau = safetensors::has_prefix(file, safetensors::plateau_prefix);
+  const bool has_best = safetensors::has_prefix(file, safetensors::best_numbers_prefix);
+  const bool has_best_tensors = safetensors::has_prefix(file, safetensors::best_prefix);
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(parameters, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
@@ -260,11 +299,23 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   if (has_plateau) {
     for (stored_tensor& number : safetensors::plateau_numbers({})) wanted.push_back(std::move(number));
   }
+  const std::size_t best_begin = wanted.size();
+  if (has_best) {
+    for (stored_tensor& number : safetensors::best_numbers({})) wanted.push_back(std::move(number));
+    if (has_best_tensors) safetensors::describe(parameters, safetensors::best_prefix, wanted);
+  }
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
   const plateau_state plateau =
       has_plateau ? safetensors::plateau_in(std::span(tensors).subspan(plateau_begin)) : plateau_state{};
   const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);
   net.set_plateau(plateau);
+  net.best_epoch() = {};
+  if (has_best) {
+    const auto best = std::span(tensors).subspan(best_begin);
+    net.best_epoch() = safetensors::best_in(best, parameters, has_best_tensors);
+    safetensors::upload(net.stream(), safetensors::kept_tensors(parameters, net.best_epoch()),
+                        best.subspan(2));
+  }
   const auto stored = std::span(tensors).first(plateau_begin).subspan(numbers);
   safetensors::upload(net.stream(), parameters, stored.first(parameters.size()));
   safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(parameters.size()));

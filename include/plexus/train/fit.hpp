@@ -98,6 +98,7 @@ class training_run {
 
   history operator()() {
     history result;
+    if (!best_.may_improve()) return ended(result, stop_reason::no_improvement);
     for (int epoch = 1; epoch <= options_.epochs; ++epoch) {
       const bool complete = run_epoch(epoch, result);
       if (!complete) {

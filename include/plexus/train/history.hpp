@@ -44,7 +44,9 @@ struct history {
   stop_reason reason = stop_reason::epochs_done;
   std::uint64_t steps = 0;
   std::optional<non_finite_report> first_non_finite{};  // where such steps are skipped
-  int restored_epoch = 0;  // by early stopping: whose parameters the network has; 0: those of the last step
+  // By early stopping: the epoch whose parameters the network has; 0: those of the last step; −1: those of an
+  // epoch before the checkpoint from which this run went on.
+  int restored_epoch = 0;
 };
 
 }  // namespace plexus::inline PLEXUS_ABI
