@@ -122,12 +122,32 @@ TEST_CASE("A layer or a parameter is named where a step is not finite first", "[
   CHECK(met.samples.size() == 5);
 
   net.initialize(px::seed{1});
+  CHECK(met.epoch == 1);
   met = stopped_by([&] { fit(1e30f); });
   CHECK(met.where == "the outputs of layer 1");
   CHECK(met.step == 2);
   net.initialize(px::seed{1});
   met = stopped_by([&] { fit(3e38f); });
   CHECK_THAT(met.where, Catch::Matchers::EndsWith(", since an earlier step"));
+}
+
+TEST_CASE("What stops training brings the history before it", "[train]") {
+  regression<px::fp32> net{px::seed{1}};
+  const auto spoil = [&](const px::epoch_record& record) {
+    if (record.epoch == 2) support::set_parameter(net, 2, std::vector<float>(21, 3e38f));
+    return true;
+  };
+  try {
+    px::fit(net, support::random_targets(12, 5, 3), px::quadratic{}, px::sgd{.rate = 0.01f},
+            {.epochs = 5, .batch = 5, .on_epoch = spoil});
+    FAIL("nothing has stopped it");
+  } catch (const px::non_finite_error& met) {
+    CHECK(met.report.epoch == 3);
+    CHECK(met.report.step == 1);
+    REQUIRE(met.past.epochs.size() == 2);
+    CHECK(met.past.epochs[1].epoch == 2);
+    CHECK(met.past.steps == 9);
+  }
 }
 
 // Of a linear function of one input: Σ ±x over the batch.

@@ -8,6 +8,7 @@
 #include <plexus/train/early_stopping.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/history.hpp>
+#include <plexus/train/non_finite_error.hpp>
 #include <plexus/train/progress.hpp>
 #include <plexus/train/recorded_step.hpp>
 
@@ -121,8 +122,10 @@ class training_run {
     result.restored_epoch = best_.restore();
     if (options_.non_finite != non_finite::go_on) {
       const std::string name = parameter_not_finite();
-      require(name.empty(), "training a network", (name + " is no longer finite after the last step").c_str(),
-              "use a smaller rate, or scale the inputs");
+      if (!name.empty()) {
+        throw non_finite_error(name + " is no longer finite after the last step", {.where = name},
+                               std::move(result));
+      }
     }
     result.reason = reason;
     return std::move(result);
@@ -157,7 +160,7 @@ class training_run {
     }
     std::rotate(order_.begin(), begin, order_.end());
     met.where = place_not_finite(static_cast<int>(rows));
-    throw non_finite_error(std::move(met));
+    throw non_finite_error("the loss is no longer finite in " + met.text(), met, std::move(result));
   }
 
   // In the network, which no step has changed since, for the first samples of the order.

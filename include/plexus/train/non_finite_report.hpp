@@ -1,7 +1,7 @@
 // The first step of a training run whose loss or gradients were NaN or infinite.
 #pragma once
 
-#include <plexus/core/error.hpp>
+#include <plexus/platform.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -26,17 +26,6 @@ struct non_finite_report {
     return "step " + std::to_string(step) + " of epoch " + std::to_string(epoch) + " (samples " + list +
            "): " + where;
   }
-};
-
-// Thrown by fit() where such a step is to stop it.
-class non_finite_error : public error {
- public:
-  explicit non_finite_error(non_finite_report met)
-      : error("training a network", "the loss is no longer finite in " + met.text(),
-              "use a smaller rate, or scale the inputs"),
-        report(std::move(met)) {}
-
-  non_finite_report report;
 };
 
 }  // namespace plexus::inline PLEXUS_ABI
