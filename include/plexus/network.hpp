@@ -13,9 +13,12 @@
 #include <plexus/linalg/gemm_choices.hpp>
 #include <plexus/losses/loss_pass.hpp>
 #include <plexus/losses/loss_scaling.hpp>
+#include <plexus/losses/step_watch.hpp>
 #include <plexus/network_copies.hpp>
 #include <plexus/network_function.hpp>
+#include <plexus/optimizers/averaged.hpp>
 #include <plexus/optimizers/optimizer_memory.hpp>
+#include <plexus/train/least_loss_epoch.hpp>
 
 #include <span>
 #include <string>
@@ -50,7 +53,7 @@ struct batch_totals {
 };
 
 // Bytes of device memory that batches take: in inference, and in training, which is more.
-struct batch_memory {
+struct batch_bytes {
   std::size_t inference = 0, training = 0;
 };
 
@@ -226,6 +229,7 @@ class basic_network {
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
     detail::validate_optimizer(optimizer);
+    refuse_average("updating a network");
     if (optimizer_memory_.prepare(stream(), optimizer)) ++memory_version_;
     if constexpr (varying_optimizer<Optimizer>) {
       update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), arenas()});
@@ -293,6 +297,74 @@ class basic_network {
   void restore_totals(const batch_totals& earlier) {
     copy_to_device<double>(stream(), totals_.data(), std::array{earlier.loss, earlier.correct});
     context_.synchronize();
+  }
+
+  // ---- Steps whose loss or gradients are not finite
+
+  // What becomes of them from now on; numbers of steps begin anew. A new network goes on. In FP16 a step
+  // whose gradients alone are not finite is the loss scale's, whatever the rule.
+  void watch(non_finite rule) {
+    step_watch_ = rule == non_finite::go_on ? buffer<step_watch>() : buffer<step_watch>(1);
+    watches_gradients_ = rule == non_finite::skip && !scales_loss;
+    ++memory_version_;
+    if (rule == non_finite::go_on) return;
+    const step_watch anew{.stops = rule == non_finite::stop ? 1 : 0};
+    copy_to_device<step_watch>(stream(), step_watch_.data(), std::span(&anew, 1));
+    context_.synchronize();
+  }
+
+  // What was met since then. Waits for the device.
+  step_watch watched() const {
+    step_watch seen;
+    if (step_watch_.size() == 0) return seen;
+    copy_to_host<step_watch>(stream(), std::span(&seen, 1), step_watch_.data());
+    seen.settle();
+    return seen;
+  }
+
+  // The name of the tensor in which a place of the arena lies, such as a step_watch's bad_gradient.
+  static std::string parameter_at(std::size_t place) {
+    std::string name;
+    for (const detail::tensor_record& tensor : layout::tensors) {
+      if (tensor.offset <= place) name = name_of(tensor);
+    }
+    return name;
+  }
+
+  // The number of the first layer of which an output for x (n, input_size) is not finite; layer_count where
+  // there is none.
+  std::size_t first_layer_not_finite(matrix_view<const float> x) {
+    detail::require_samples(x, input_size, "looking for a layer that is not finite");
+    reserve_training(x.rows);
+    take_inputs(x);
+    forward_layers_to<layer_count - 1>(x, pass_mode::training);
+    std::size_t first = layer_count;
+    for_each_layer([&]<std::size_t L>() {
+      if (first == layer_count && !is_finite(outputs_of<L>(x.rows))) first = L;
+    });
+    return first;
+  }
+
+  // ---- The average of the weights, which an averaged optimiser keeps
+
+  // From now on the weights are their average, and what they were is kept in its place: until use_weights(),
+  // which does nothing where they are the weights already. Meanwhile what trains is refused. An average_scope
+  // calls both.
+  void use_average() {
+    const char* doing = "using a network's average";
+    require(optimizer_memory_.user().starts_with(detail::averaged_prefix), doing, "its optimiser keeps none",
+            "train by averaged{…}, or load a checkpoint of such a training");
+    require(optimizer_updates() > 0, doing, "there has been no update yet", "train first");
+    refuse_average(doing);
+    exchange_average();
+  }
+  void use_weights() {
+    if (uses_average_) exchange_average();
+  }
+
+  // Throws while the weights are their average.
+  void refuse_average(const char* doing) const {
+    require(!uses_average_, doing, "its weights are their average", "end the average_scope first");
   }
 
   // ---- Single layers, counted from 0
@@ -412,7 +484,7 @@ class basic_network {
   // What batches of up to `rows` samples take of layer L: its outputs, and in training what
   // reserve_training() adds.
   template <std::size_t L>
-  static constexpr batch_memory layer_memory(int rows) {
+  static constexpr batch_bytes layer_memory(int rows) {
     const std::size_t region = (region_begin<L + 1>(rows) - region_begin<L>(rows)) * sizeof(storage),
                       kept = kept_begin<L + 1>(rows) - kept_begin<L>(rows),
                       outputs = L + 1 < layer_count ? region : elements(rows, output_size) * sizeof(float);
@@ -420,7 +492,7 @@ class basic_network {
   }
   // What they take beside: results of each sample, inputs and sums where these are of another precision, and
   // parts of gradients where layers are computed together. Samples in host memory take a copy more.
-  static batch_memory memory_beside_layers(int rows) {
+  static batch_bytes memory_beside_layers(int rows) {
     std::size_t floats = elements(rows, 2), inputs = 0, parts = 0;
     if constexpr (low_precision) {
       inputs = elements(rows, leading_dimension<storage>(input_size));
@@ -442,6 +514,7 @@ class basic_network {
   // Makes room for `values` of each parameter, zero, to be filled with the state of the optimiser of that
   // name (its Optimizer::name) after so many updates. It goes on from there; another one is refused.
   void restore_optimizer(const std::string& name, int values, std::uint64_t updates) {
+    refuse_average("restoring an optimiser");
     optimizer_memory_.restore(stream(), name, values, updates);
     ++memory_version_;
   }
@@ -449,6 +522,7 @@ class basic_network {
   // The next update is an optimiser's first. So is the first one by another optimiser than before; a schedule
   // or a clipping around the same one changes nothing of its state.
   void forget_optimizer() {
+    refuse_average("forgetting an optimiser");
     optimizer_memory_.forget(stream());
     ++memory_version_;
   }
@@ -457,6 +531,13 @@ class basic_network {
   const std::string& optimizer_name() const { return optimizer_memory_.user(); }
   // How many updates it has made, if its steps depend on that number. Waits for the device.
   std::uint64_t optimizer_updates() const { return optimizer_memory_.updates(stream()); }
+
+  // Where reduce_on_plateau stands, a part of the optimiser's state; and puts it back or moves it on.
+  const plateau_state& plateau() const { return optimizer_memory_.plateau(); }
+  void set_plateau(const plateau_state& now) {
+    now.validate();
+    optimizer_memory_.set_plateau(stream(), now);
+  }
 
   // Changes whenever memory that a recorded graph refers to has moved, or its kernels were chosen anew.
   std::uint64_t memory_version() const { return memory_version_; }
@@ -526,6 +607,9 @@ class basic_network {
     }
   }
 
+  // The epoch whose loss was least, while early stopping trains or goes on from a checkpoint.
+  least_loss_epoch& best_epoch() { return best_epoch_; }
+
   const training_counters& training_state() const { return counters_; }
   // Goes on from there.
   void restore_training_state(const training_counters& earlier) {
@@ -588,8 +672,16 @@ class basic_network {
     (std::make_index_sequence<layer_count>{});
   }
 
+  void exchange_average() {
+    for_each(stream(), layout::size, exchange_values{parameters_.data(), optimizer_memory_.state(0)});
+    uses_average_ = !uses_average_;
+    weights_changed_ = true;
+  }
+
   void begin_anew(seed s) {
     weights_changed_ = true;
+    uses_average_ = false;
+    best_epoch_ = {};
     restore_training_state({.random = s});
     reset_totals();
     for (const detail::tensor_record& tensor : statistics_layout::tensors) {
@@ -615,13 +707,16 @@ class basic_network {
     }
   }
 
+  static std::string name_of(const detail::tensor_record& tensor) {
+    return std::to_string(tensor.module_number) + "." + tensor.spec.name;
+  }
+
   template <class Layout>
   static std::vector<named_parameter> named(float* arena) {
     std::vector<named_parameter> result;
     for (const detail::tensor_record& tensor : Layout::tensors) {
-      result.push_back({std::to_string(tensor.module_number) + "." + tensor.spec.name,
-                        used_extents(tensor.spec.extents),
-                        {arena + tensor.offset, tensor.spec.size()}});
+      result.push_back(
+          {name_of(tensor), used_extents(tensor.spec.extents), {arena + tensor.offset, tensor.spec.size()}});
     }
     return result;
   }
@@ -812,10 +907,13 @@ class basic_network {
                  output_delta_rows<Loss, std::remove_const_t<decltype(derivative)>, storage>{
                      loss, outputs(x.rows), y, results(), delta_of<layer_count - 1>(x.rows), derivative,
                      1 / divisor_of<Loss>(static_cast<float>(x.rows)), scale_of_loss()});
-    add_to_totals(x.rows);
+    add_training_totals(x.rows);
     backward_layers(x, dx);
+    if (watches_gradients_) {
+      for_each_row(stream(), runs::rows, watch_gradients<runs>{gradients_.data(), step_watch_.data()});
+    }
     if constexpr (scales_loss) {
-      fill_zero(stream(), view<int>{&scaler_.data()->overflow, 1});
+      for_each(stream(), 1, begin_overflow{&scaler_.data()->overflow, step_watch_.data()});
       for_each_row(stream(), copies::rows, unscale_rows<copies>{gradients_.data(), scaler_.data()});
     }
   }
@@ -901,10 +999,11 @@ class basic_network {
   using runs = arena_runs<layout::size, platform::on_cpu ? 4096 : 128>;
   using norm_runs = arena_runs<layout::size, 4096>;
 
-  // In device memory, where the loss is scaled: not 0 where this step is to change nothing.
+  // In device memory, where the loss is scaled or steps are watched: not 0 where this step is to change
+  // nothing.
   const int* skip() const {
     if constexpr (scales_loss) return &scaler_.data()->overflow;
-    return nullptr;
+    return step_watch_.size() == 0 ? nullptr : &step_watch_.data()->skips;
   }
 
   update_arenas arenas() const {
@@ -959,6 +1058,24 @@ class basic_network {
     for_each_row(stream(), 2, add_row_sums{{row_results_.data(), 2, rows, capacity_}, totals_.data()});
   }
 
+  void add_training_totals(int rows) {
+    if (step_watch_.size() == 0) return add_to_totals(rows);
+    for_each_row(
+        stream(), 1,
+        add_watched_results{{row_results_.data(), 2, rows, capacity_}, totals_.data(), step_watch_.data()});
+  }
+
+  template <class T>
+  bool is_finite(matrix_view<T> values) const {
+    std::vector<T> row(static_cast<std::size_t>(values.cols));
+    for (int r = 0; r < values.rows; ++r) {
+      copy_to_host<T>(stream(), row, values.row(r));
+      if (!std::ranges::all_of(row, [](T value) { return std::isfinite(static_cast<float>(value)); }))
+        return false;
+    }
+    return true;
+  }
+
   // ---- Batches in host memory
 
   matrix_view<const float> stage(const float* x, int rows) {
@@ -993,9 +1110,13 @@ class basic_network {
   int rows_in_training_ = 0;  // of the last backward since an update
   std::uint64_t memory_version_ = 0;
   training_counters counters_;
-  buffer<storage> copies_;        // of the weights, in 16 bits
-  buffer<loss_scaler> scaler_;    // where the loss is scaled
-  bool weights_changed_ = false;  // since the copies were written
+  least_loss_epoch best_epoch_;
+  buffer<storage> copies_;         // of the weights, in 16 bits
+  buffer<loss_scaler> scaler_;     // where the loss is scaled
+  bool weights_changed_ = false;   // since the copies were written
+  bool uses_average_ = false;      // in place of the weights
+  buffer<step_watch> step_watch_;  // where steps are watched
+  bool watches_gradients_ = false;
 };
 
 // network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, such

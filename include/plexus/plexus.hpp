@@ -42,8 +42,10 @@
 #include <plexus/network.hpp>
 #include <plexus/optimizers/adagrad.hpp>
 #include <plexus/optimizers/adam.hpp>
+#include <plexus/optimizers/averaged.hpp>
 #include <plexus/optimizers/clip.hpp>
 #include <plexus/optimizers/lion.hpp>
+#include <plexus/optimizers/plateau.hpp>
 #include <plexus/optimizers/rmsprop.hpp>
 #include <plexus/optimizers/schedules.hpp>
 #include <plexus/optimizers/sgd.hpp>

@@ -467,6 +467,7 @@ OPTIMIZERS = {
     "clip_norm": lambda w: torch.optim.Adam(w, lr=0.02),
     "clip_value": lambda w: torch.optim.SGD(w, lr=0.05, momentum=0.9),
     "cosine": lambda w: torch.optim.AdamW(w, lr=0.02),
+    "averaged": lambda w: torch.optim.AdamW(w, lr=0.02),
 }
 CLIP = {"clip_norm": lambda w: nn.utils.clip_grad_norm_(w, 1.0), "clip_value": lambda w: nn.utils.clip_grad_value_(w, 0.25)}
 
@@ -482,9 +483,27 @@ def schedule_factors(make):
     return factors
 
 
+PLATEAUS = {
+    "default": dict(),
+    "all": dict(factor=0.5, patience=2, threshold=0.05, cooldown=3, min_lr=0.01),
+    "impatient": dict(factor=0.75, patience=0, threshold=0, cooldown=1, eps=0),
+}
+
+
+def plateau_rates(losses, rule):
+    """The rates of an optimiser of rate 1 after each of the losses."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule, rates = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **rule), []
+    for loss in losses.tolist():
+        optimizer.step()
+        schedule.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    return torch.tensor(rates, dtype=torch.float64)
+
+
 def optimizers():
-    """The 40 parameters of a dense layer after the 1st, the 10th and the last update by given gradients, and the
-    factors of schedules."""
+    """The 40 parameters of a dense layer, or their average, after the 1st, the 10th and the last update by given
+    gradients, the factors of schedules, and the rates that losses on plateaus lead to."""
     schedules = torch.optim.lr_scheduler
     cosine = lambda steps, last: lambda o: schedules.CosineAnnealingLR(o, steps, eta_min=last)
     warm_up = lambda o: schedules.LinearLR(o, start_factor=1 / 15, total_iters=14)
@@ -496,9 +515,14 @@ def optimizers():
         "one_cycle": schedule_factors(lambda o: schedules.OneCycleLR(o, 1.0, total_steps=121, cycle_momentum=False)),
     }
     tensors = {f"schedule/{name}": torch.tensor(values, dtype=torch.float64) for name, values in factors.items()}
+    losses = tensors["plateau/losses"] = 1 / (1 + torch.arange(100, dtype=torch.float64) / 8) + unit(7, 100) / 4
+    for name, rule in PLATEAUS.items():
+        tensors[f"plateau/{name}"] = plateau_rates(losses, rule)
     for name, make in OPTIMIZERS.items():
         w = [signed(10, 1, 5, 7).requires_grad_(), signed(11, 1, 5).requires_grad_()]
         optimizer = make(w)
+        average = torch.optim.swa_utils.AveragedModel(nn.ParameterList(w),
+                                                      multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9))
         for update in range(UPDATES):
             for number, tensor in enumerate(w):
                 tensor.grad = signed(1000 + 2 * update + number, 1, *tensor.shape) / (1 + update % 7)
@@ -507,8 +531,10 @@ def optimizers():
             if name == "cosine":
                 optimizer.param_groups[0]["lr"] = 0.02 * factors["warm_up"][update]
             optimizer.step()
+            average.update_parameters(nn.ParameterList(w))
             if update + 1 in (1, 10, UPDATES):
-                flat = torch.cat([tensor.detach().flatten() for tensor in w])
+                shown = average.module if name == "averaged" else w
+                flat = torch.cat([tensor.detach().flatten() for tensor in shown])
                 tensors[f"{name}/{update + 1}"] = flat.clone()
     return tensors
 

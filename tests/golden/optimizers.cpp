@@ -1,7 +1,7 @@
 // Optimisers and schedules against PyTorch's, update by update, and lion against its paper.
 #include "golden.hpp"
 
-#include <array>
+#include <optional>
 
 namespace px = plexus;
 
@@ -44,7 +44,10 @@ void check_optimizer(const golden::file& file, const std::string& name, const Op
       set_gradients(net, t);
       net.update(optimizer);
       const std::string now = name + "/" + std::to_string(t + 1);
-      if (file.has(now)) golden::check_close(flat(net, net.parameters()), file[now]);
+      if (!file.has(now)) continue;
+      std::optional<px::average_scope<layer<Precision>>> average;
+      if (name == "averaged") average.emplace(net);
+      golden::check_close(flat(net, net.parameters()), file[now]);
     }
   };
   check_in(px::fp32{});
@@ -81,6 +84,7 @@ TEST_CASE("Optimisers take PyTorch's steps", "[golden]") {
   check_optimizer(file, "clip_norm", clip_norm{adam{.rate = 0.02f}, 1.0f});
   check_optimizer(file, "clip_value", clip_value{sgd{.rate = 0.05f, .momentum = 0.9f}, 0.25f});
   check_optimizer(file, "cosine", scheduled{adamw{.rate = 0.02f}, cosine{.steps = 120, .warm_up = 15}});
+  check_optimizer(file, "averaged", averaged{.optimizer = adamw{.rate = 0.02f}, .decay = 0.9f});
 }
 
 TEST_CASE("Schedules are PyTorch's", "[golden]") {
@@ -92,6 +96,26 @@ TEST_CASE("Schedules are PyTorch's", "[golden]") {
   check_schedule(file, "warm_up", cosine{.steps = 120, .warm_up = 15});
   check_schedule(file, "one_cycle", one_cycle{.steps = 121});
   CHECK(file.unread("schedule").empty());
+}
+
+TEST_CASE("The rate falls on plateaus as PyTorch's does", "[golden]") {
+  const golden::file file(golden::folder() / "optimizers.safetensors");
+  const std::vector<double> losses = file["plateau/losses"];
+  const auto check_rule = [&](const std::string& name, const px::reduce_on_plateau& rule) {
+    INFO(name);
+    px::plateau_state now;
+    std::vector<double> rates;
+    for (const double loss : losses) {
+      now.see(loss, rule);
+      rates.push_back(now.rate_factor);
+    }
+    golden::check_close(rates, file["plateau/" + name], 0);
+    CHECK(rates.back() < 1);
+  };
+  check_rule("default", {});
+  check_rule("all", {.factor = 0.5, .patience = 2, .threshold = 0.05, .cooldown = 3, .least = 0.01});
+  check_rule("impatient", {.factor = 0.75, .patience = 0, .threshold = 0, .cooldown = 1});
+  CHECK(file.unread("plateau").empty());
 }
 
 TEST_CASE("Lion takes the steps of its paper", "[golden]") {

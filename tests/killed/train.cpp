@@ -20,13 +20,26 @@ int main(int, char** arguments) try {
     const px::scheduled optimizer{
         px::adamw{.rate = 0.01f},
         px::cosine{.steps = static_cast<std::uint64_t>(epochs) * 32, .warm_up = 50}};
+    const px::dataset validation = support::largest_feature(200, 20, 8, 8);
     px::fit(net, support::largest_feature(1000, 20, 8), px::softmax_cross_entropy{},
-            px::clip_norm{optimizer, 1.0f},
-            {.epochs = left, .batch = 32, .on_epoch = px::checkpoints(net, path)});
+            px::clip_norm{px::averaged{optimizer, 0.99f}, 1.0f},
+            {.epochs = left,
+             .batch = 32,
+             .validation = &validation,
+             .stop_early = {.patience = epochs / 2},
+             .on_plateau = px::reduce_on_plateau{.factor = 0.5, .patience = 1, .threshold = 0.02},
+             .on_epoch = px::checkpoints(net, path)});
+  } else {
+    px::restore_best(net);  // it was killed when all epochs were done
   }
-  for (const std::vector<float>& tensor : support::parameter_values(net)) {
-    for (const float value : tensor) std::printf("%a\n", static_cast<double>(value));
-  }
+  const auto print = [&net] {
+    for (const std::vector<float>& tensor : support::parameter_values(net)) {
+      for (const float value : tensor) std::printf("%a\n", static_cast<double>(value));
+    }
+  };
+  print();
+  const px::average_scope average(net);
+  print();
 } catch (const px::error& failed) {
   std::fprintf(stderr, "%s\n", failed.what());
   return 1;

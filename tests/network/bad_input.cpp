@@ -53,6 +53,15 @@ support::folder_action training_on(const Spoil& spoil) {
   };
 }
 
+// An optimiser of the user's.
+struct sign_of_gradient {
+  static constexpr const char* name = "sign_of_gradient";
+  int state_count() const { return 0; }
+  PLEXUS_FN void operator()(float& w, float gradient, px::parameter_state) const {
+    w -= gradient > 0 ? 0.01f : -0.01f;
+  }
+};
+
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 const std::vector<float> one_nan{1, not_a_number, 1};
@@ -182,6 +191,19 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "updating a network", "its optimiser is another one than before, in a step that is being recorded",
            "make one update in a recorded step, always by the same optimiser"},
+          {"an average that never moves", updating(px::averaged{px::sgd{}, 1.0f}), "averaging weights", "the decay is not in [0, 1)", "choose one such as 0.999"},
+          {"an average that nobody keeps", [](const auto&) { network net; net.update(px::adam{}); net.use_average(); }, "using a network's average", "its optimiser keeps none", "train by averaged{…}, or load a checkpoint of such a training"},
+          {"the average of no updates", [](const auto&) { network net; net.restore_optimizer("averaged sgd", 1, 0); net.use_average(); }, "using a network's average", "there has been no update yet", "train first"},
+          {"an update of the average", [](const auto&) { network net; const px::averaged by{px::sgd{}, 0.9f}; net.update(by); const px::average_scope scope(net); net.update(by); }, "updating a network", "its weights are their average", "end the average_scope first"},
+          {"a recorded update of the average", [](const auto&) { network net; px::recorded_step step(net, [&] { net.update(px::averaged{px::sgd{}, 0.9f}); }); step(); step(); const px::average_scope scope(net); step(); }, "updating a network", "its weights are their average", "end the average_scope first"},
+          {"the average of the average", [](const auto&) { network net; net.update(px::averaged{px::sgd{}, 0.9f}); const px::average_scope scope(net), again(net); }, "using a network's average", "its weights are their average", "end the average_scope first"},
+          {"a plateau that lowers nothing", training({}, {.batch = 5, .on_plateau = px::reduce_on_plateau{.factor = 1}}), "configuring reduce_on_plateau", "the factor is not in (0, 1)", "choose one such as 0.1"},
+          {"a plateau of negative patience", training({}, {.batch = 5, .on_plateau = px::reduce_on_plateau{.patience = -1}}), "configuring reduce_on_plateau", "the patience is not a number of epochs ≥ 0", "choose one such as 10"},
+          {"a plateau with a threshold that is NaN", training({}, {.batch = 5, .on_plateau = px::reduce_on_plateau{.threshold = NAN}}), "configuring reduce_on_plateau", "the threshold is not in [0, 1)", "choose one such as 1e-4"},
+          {"a plateau of negative cooldown", training({}, {.batch = 5, .on_plateau = px::reduce_on_plateau{.cooldown = -1}}), "configuring reduce_on_plateau", "the cooldown is not a number of epochs ≥ 0", "choose one such as 0"},
+          {"a plateau that never falls", training({}, {.batch = 5, .on_plateau = px::reduce_on_plateau{.least = 1}}), "configuring reduce_on_plateau", "the least factor is not in [0, 1)", "choose one such as 0"},
+          {"a plateau under an optimiser without a rate", [](const auto&) { network net; px::fit(net, support::largest_feature(10, 3, 2), px::softmax_cross_entropy{}, sign_of_gradient{}, {.batch = 5, .on_plateau = px::reduce_on_plateau{}}); }, "training a network", "the optimiser has no member rate that falls on a plateau", "give it one, or leave out on_plateau"},
+          {"a plateau's factor above one", [](const auto&) { network{}.set_plateau({.rate_factor = 2}); }, "restoring a plateau", "the factor of the rate is not in [0, 1] or the least loss is NaN", "give what plateau() once gave"},
           {"a Huber loss without a width", training_by(px::huber{.delta = 0}), "configuring huber",
            "the delta is not a positive number", "choose one such as 1"},
           {"a smooth L1 of negative width", training_by(px::smooth_l1{.beta = -1}), "configuring smooth_l1",
@@ -300,7 +322,7 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
              px::fit(net, support::random_targets(10, 3, 2), px::quadratic{}, px::sgd{.rate = 1e6f},
                      {.epochs = 50, .batch = 5});
            },
-           "training a network", "the loss is no longer finite in epoch 2",
+           "training a network", "the loss is no longer finite in step 1 of epoch 2 (samples 4, 7, 2, 1, 3): the outputs of layer 1",
            "use a smaller rate, or scale the inputs"},
       });
 }

@@ -49,8 +49,8 @@ struct swish {
   }
 };
 
-template <class Network>
-std::vector<std::vector<float>> values_of(Network& net, const std::vector<plexus::named_parameter>& tensors) {
+template <class Network, class Tensors>
+std::vector<std::vector<float>> values_of(Network& net, const Tensors& tensors) {
   std::vector<std::vector<float>> all;
   for (const auto& tensor : tensors) all.push_back(plexus::to_host(net.stream(), tensor.values));
   return all;

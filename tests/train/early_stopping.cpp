@@ -1,7 +1,9 @@
+#include <plexus/io/checkpoints.hpp>
 #include <plexus/plexus.hpp>
 
 #include "support/catch.hpp"
 #include "support/data.hpp"
+#include "support/files.hpp"
 
 namespace px = plexus;
 
@@ -78,6 +80,54 @@ TEST_CASE("The best parameters come back however training ends", "[train]") {
   CHECK(history.epochs.size() == 30);
   CHECK(train.loss_of(net) ==
         *history.epochs[static_cast<std::size_t>(history.restored_epoch - 1)].validation_loss);
+}
+
+// Each run ends after its first epoch as one that is killed would, but for the last.
+TEST_CASE("Early stopping goes on from a checkpoint as if training had not been interrupted", "[train]") {
+  const support::temporary_folder folder;
+  const overfitting train;
+  const px::early_stopping rule{.patience = 4};
+  classifier whole{px::seed{1}};
+  const px::history unbroken = train(whole, {.epochs = 200, .stop_early = rule});
+  REQUIRE(unbroken.reason == px::stop_reason::no_improvement);
+
+  const auto path = folder / "checkpoint";
+  struct killed {};
+  std::size_t runs = 0;
+  px::history last;
+  for (bool ended = false; !ended; ++runs) {
+    classifier net{px::seed{1}};
+    if (runs > 0) px::load_checkpoint(net, path);
+    try {
+      last = train(net, {.epochs = 200, .stop_early = rule, .on_epoch = [&](const px::epoch_record&) -> bool {
+                           px::save_checkpoint(net, path);
+                           throw killed{};
+                         }});
+      ended = true;
+      CHECK(support::parameter_values(net) == support::parameter_values(whole));
+      CHECK(net.best_epoch().tensors.empty());
+    } catch (const killed&) {
+    }
+  }
+  CHECK(runs == unbroken.epochs.size() + 1);  // the last one finds that there is nothing left to do
+  CHECK(last.reason == px::stop_reason::no_improvement);
+  CHECK(last.restored_epoch == -1);
+
+  classifier net{px::seed{1}};
+  px::load_checkpoint(net, path);
+  CHECK(px::restore_best(net));
+  CHECK(support::parameter_values(net) == support::parameter_values(whole));
+  CHECK(!px::restore_best(net));
+}
+
+TEST_CASE("Early stopping begins anew with each run that does not go on from a checkpoint", "[train]") {
+  const overfitting train;
+  classifier net{px::seed{1}};
+  const px::early_stopping rule{.patience = 2, .least_fall = 1e3};
+  CHECK(train(net, {.epochs = 50, .stop_early = rule}).epochs.size() == 3);
+  const px::history again = train(net, {.epochs = 50, .stop_early = rule});
+  CHECK(again.epochs.size() == 3);
+  CHECK(again.restored_epoch == 1);
 }
 
 TEST_CASE("A fall that is too small does not count", "[train]") {

@@ -6,6 +6,14 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
+// Σ of a row, in double.
+template <class Group>
+PLEXUS_FN double row_sum(Group group, matrix_view<const float> values, int row) {
+  double sum = 0;
+  for (int j = group.rank(); j < values.cols; j += group.size()) sum += static_cast<double>(values(row, j));
+  return group.sum(sum);
+}
+
 // totals[i] += Σ of row i, in double; for (rows, n) values.
 struct add_row_sums {
   matrix_view<const float> values;
@@ -13,9 +21,7 @@ struct add_row_sums {
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
-    double sum = 0;
-    for (int j = group.rank(); j < values.cols; j += group.size()) sum += static_cast<double>(values(row, j));
-    sum = group.sum(sum);
+    const double sum = row_sum(group, values, row);
     if (group.rank() == 0) totals[row] += sum;
   }
 };

@@ -21,7 +21,7 @@ struct layer_summary {
   std::vector<std::size_t> shape;  // of one sample's outputs
   std::size_t parameters = 0;
   std::size_t multiply_adds = 0;  // of one sample forward, in products; none where the layer does not say
-  batch_memory memory{};          // its outputs, and what training keeps of it
+  batch_bytes memory{};           // its outputs, and what training keeps of it
 };
 
 struct network_summary {
@@ -33,8 +33,8 @@ struct network_summary {
   std::size_t parameters = 0, multiply_adds = 0;
   // In bytes. Scratch memory of products, the same for all networks, is not counted, nor what step() and
   // predict() copy from the host.
-  batch_memory beside_layers{}, memory{};  // what batches take beside the layers, and in all
-  std::size_t parameter_bytes = 0;         // with what pads them, copies in 16 bits and statistics
+  batch_bytes beside_layers{}, memory{};  // what batches take beside the layers, and in all
+  std::size_t parameter_bytes = 0;        // with what pads them, copies in 16 bits and statistics
   std::size_t gradient_bytes = 0, optimizer_bytes = 0;
 };
 
@@ -108,7 +108,7 @@ inline std::string to_string(const network_summary& all) {
   using summing_up::bytes, summing_up::grouped;
   text_table table({"", "layer", "output", "parameters", "multiply-adds", "inference", "training"}, 3);
   const auto add = [&](const std::string& number, const std::string& name, const std::string& shape,
-                       const std::string& parameters, const std::string& multiply_adds, batch_memory memory) {
+                       const std::string& parameters, const std::string& multiply_adds, batch_bytes memory) {
     table.add(
         {number, name, shape, parameters, multiply_adds, bytes(memory.inference), bytes(memory.training)});
   };

@@ -4,6 +4,8 @@
 
 #include <plexus/core/buffer.hpp>
 #include <plexus/io/safetensors_format.hpp>
+#include <plexus/optimizers/plateau.hpp>
+#include <plexus/train/least_loss_epoch.hpp>
 
 #include <array>
 #include <cstring>
@@ -121,12 +123,22 @@ inline constexpr const char* seed_name = "training.seed";
 inline constexpr const char* loss_scale_name = "training.loss_scale";
 inline constexpr const char* good_steps_name = "training.good_steps";
 inline constexpr const char* skipped_name = "training.skipped_steps";
+inline constexpr const char* best_prefix = "best.";
+inline constexpr const char* best_numbers_prefix = "training.best.";
+inline constexpr const char* best_loss_name = "training.best.loss";
+inline constexpr const char* best_epoch_name = "training.best.epoch";
+inline constexpr const char* plateau_prefix = "training.plateau.";
+inline constexpr const char* plateau_least_loss_name = "training.plateau.least_loss";
+inline constexpr const char* plateau_bad_epochs_name = "training.plateau.bad_epochs";
+inline constexpr const char* plateau_cooldown_name = "training.plateau.cooldown";
+inline constexpr const char* plateau_rate_factor_name = "training.plateau.rate_factor";
 
 // A number as a tensor without extents.
 template <class T>
 stored_tensor number(const char* name, T value) {
   const auto bytes = std::bit_cast<std::array<std::byte, sizeof value>>(value);
-  return {name, std::is_same_v<T, float> ? "F32" : "U64", {}, {bytes.begin(), bytes.end()}};
+  const char* dtype = std::is_same_v<T, float> ? "F32" : std::is_same_v<T, double> ? "F64" : "U64";
+  return {name, dtype, {}, {bytes.begin(), bytes.end()}};
 }
 
 template <class T>
@@ -158,6 +170,45 @@ std::vector<stored_tensor> training_numbers(const Network& net) {
     numbers.push_back(number(skipped_name, now.skipped));
   }
   return numbers;
+}
+
+inline bool has_prefix(const reader& file, const char* prefix) {
+  return std::ranges::any_of(file.entries(),
+                             [&](const entry& tensor) { return tensor.name.starts_with(prefix); });
+}
+
+// The tensors that early stopping keeps, with the names that `tensors` of the same order have.
+template <class Parameters>
+Parameters kept_tensors(Parameters tensors, const least_loss_epoch& best) {
+  for (std::size_t i = 0; i < best.tensors.size(); ++i) tensors[i].values = best.tensors[i].view();
+  if (best.tensors.empty()) tensors.clear();
+  return tensors;
+}
+
+inline std::vector<stored_tensor> best_numbers(const least_loss_epoch& best) {
+  return {number(best_loss_name, best.loss), number(best_epoch_name, best.epoch)};
+}
+
+// With room for the tensors, where they are kept.
+template <class Parameters>
+least_loss_epoch best_in(std::span<const stored_tensor> numbers, const Parameters& tensors, bool keeps) {
+  least_loss_epoch best{number_in<double>(numbers[0]), number_in<std::uint64_t>(numbers[1]), {}};
+  if (keeps) {
+    for (const auto& tensor : tensors) best.tensors.emplace_back(tensor.values.size);
+  }
+  return best;
+}
+
+inline std::vector<stored_tensor> plateau_numbers(const plateau_state& now) {
+  return {number(plateau_least_loss_name, now.least_loss), number(plateau_bad_epochs_name, now.bad_epochs),
+          number(plateau_cooldown_name, now.cooldown), number(plateau_rate_factor_name, now.rate_factor)};
+}
+
+inline plateau_state plateau_in(std::span<const stored_tensor> numbers) {
+  const plateau_state stored{number_in<double>(numbers[0]), number_in<std::uint64_t>(numbers[1]),
+                             number_in<std::uint64_t>(numbers[2]), number_in<double>(numbers[3])};
+  stored.validate();
+  return stored;
 }
 
 // The same, in the same order, back into the network, with room for the values of an optimiser. Returns how
@@ -209,9 +260,11 @@ void load(Network& net, const std::filesystem::path& path) {
 }
 
 // Writes all that training needs to go on as if it had not stopped: parameters, statistics, optimiser state,
-// epoch, step, the seed of what layers draw and, in FP16, the loss scale.
+// epoch, step, the seed of what layers draw and, in FP16, the loss scale; what early stopping and
+// reduce_on_plateau have come to.
 template <class Network>
 void save_checkpoint(Network& net, const std::filesystem::path& path) {
+  net.refuse_average("saving a checkpoint");
   const auto all = net.tensors();
   const auto state = net.optimizer_state();
   std::vector<stored_tensor> tensors;
@@ -220,6 +273,18 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
   safetensors::download(net.stream(), all, std::span(tensors).first(all.size()));
   safetensors::download(net.stream(), state, std::span(tensors).subspan(all.size()));
   for (stored_tensor& number : safetensors::training_numbers(net)) tensors.push_back(std::move(number));
+  if (net.plateau() != plateau_state{}) {
+    for (stored_tensor& number : safetensors::plateau_numbers(net.plateau())) {
+      tensors.push_back(std::move(number));
+    }
+  }
+  if (const least_loss_epoch& best = net.best_epoch(); best.epoch > 0) {
+    for (stored_tensor& number : safetensors::best_numbers(best)) tensors.push_back(std::move(number));
+    const auto kept = safetensors::kept_tensors(all, best);
+    const std::size_t begin = tensors.size();
+    safetensors::describe(kept, safetensors::best_prefix, tensors);
+    safetensors::download(net.stream(), kept, std::span(tensors).subspan(begin));
+  }
   write_safetensors(path, tensors, {{safetensors::optimizer_key, net.optimizer_name()}});
 }
 
@@ -227,20 +292,42 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
 // stays as it was.
 template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
+  net.refuse_average("loading a checkpoint");
   safetensors::reader file(byte_source(path, "loading a checkpoint from " + quoted(path)));
   const auto parameters = net.parameters();
   const auto all = net.tensors();
   const int values = safetensors::optimizer_values(file, parameters.size());
   const auto name = file.metadata().find(safetensors::optimizer_key);
   const std::string optimizer = name == file.metadata().end() ? "" : name->second;
+  const bool has_plateau = safetensors::has_prefix(file, safetensors::plateau_prefix);
+  const bool has_best = safetensors::has_prefix(file, safetensors::best_numbers_prefix);
+  const bool has_best_tensors = safetensors::has_prefix(file, safetensors::best_prefix);
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(all, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
     safetensors::describe(parameters, safetensors::optimizer_prefix, wanted, Network::optimizer_suffix(nth));
   }
+  const std::size_t plateau_begin = wanted.size();
+  if (has_plateau) {
+    for (stored_tensor& number : safetensors::plateau_numbers({})) wanted.push_back(std::move(number));
+  }
+  const std::size_t best_begin = wanted.size();
+  if (has_best) {
+    for (stored_tensor& number : safetensors::best_numbers({})) wanted.push_back(std::move(number));
+    if (has_best_tensors) safetensors::describe(all, safetensors::best_prefix, wanted);
+  }
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
+  const plateau_state plateau =
+      has_plateau ? safetensors::plateau_in(std::span(tensors).subspan(plateau_begin)) : plateau_state{};
   const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);
-  const auto stored = std::span(tensors).subspan(numbers);
+  net.set_plateau(plateau);
+  net.best_epoch() = {};
+  if (has_best) {
+    const auto best = std::span(tensors).subspan(best_begin);
+    net.best_epoch() = safetensors::best_in(best, all, has_best_tensors);
+    safetensors::upload(net.stream(), safetensors::kept_tensors(all, net.best_epoch()), best.subspan(2));
+  }
+  const auto stored = std::span(tensors).first(plateau_begin).subspan(numbers);
   safetensors::upload(net.stream(), all, stored.first(all.size()));
   safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(all.size()));
 }

@@ -4,6 +4,7 @@
 
 #include <plexus/core/buffer.hpp>
 #include <plexus/core/error.hpp>
+#include <plexus/optimizers/plateau.hpp>
 #include <plexus/optimizers/update.hpp>
 
 #include <string>
@@ -28,6 +29,7 @@ class optimizer_memory {
     if (fits) return false;
     refuse_while_recording(stream);
     reserve(stream, wanted);
+    plateau_ = {};
     set_updates(stream, 0);
     user_ = Optimizer::name;
     return true;
@@ -39,6 +41,7 @@ class optimizer_memory {
     require(values >= 0, "restoring an optimiser", "the number of values of a parameter is negative",
             "give 0 or more");
     reserve(stream, values);
+    plateau_ = {};
     set_updates(stream, updates);
     user_ = name;
     is_restored_ = true;
@@ -71,6 +74,14 @@ class optimizer_memory {
     return moment.step;
   }
 
+  const plateau_state& plateau() const { return plateau_; }
+  // Waits for the device where the rate changes.
+  void set_plateau(cudaStream_t stream, const plateau_state& now) {
+    const bool changes_rate = now.rate_factor != plateau_.rate_factor;
+    plateau_ = now;
+    if (changes_rate) set_updates(stream, updates(stream));
+  }
+
   // Where ‖g‖ is found.
   double* norm_parts(int count) {
     if (norm_parts_.size() == 0) norm_parts_ = buffer<double>(static_cast<std::size_t>(count));
@@ -87,7 +98,7 @@ class optimizer_memory {
   }
 
   void set_updates(cudaStream_t stream, std::uint64_t updates) {
-    const update_moment moment{updates, 0};
+    const update_moment moment{updates, 0, static_cast<float>(plateau_.rate_factor)};
     copy_to_device<update_moment>(stream, moment_.data(), std::span(&moment, 1));
     check(cudaStreamSynchronize(stream), "setting the number of updates");
   }
@@ -116,6 +127,7 @@ class optimizer_memory {
   buffer<unsigned char> step_;
   buffer<double> norm_parts_;
   int values_ = 0;
+  plateau_state plateau_;
   std::string user_;  // the name of the optimiser whose values they are
   bool is_restored_ = false;
 };

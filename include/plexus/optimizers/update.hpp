@@ -32,6 +32,7 @@ void validate_optimizer(const Optimizer& optimizer) {
 struct update_moment {
   std::uint64_t step = 1;   // the number of this update, counted from 1
   float gradient_norm = 0;  // ‖∂C/∂w‖ of all parameters, for an optimiser that needs_gradient_norm
+  float rate_factor = 1;    // of a plateau, for with_plateau
 };
 
 // What an optimiser keeps of one parameter: state[0], state[1], … Each lies in an arena of its own.

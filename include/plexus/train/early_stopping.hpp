@@ -4,9 +4,11 @@
 
 #include <plexus/core/buffer.hpp>
 #include <plexus/train/history.hpp>
+#include <plexus/train/least_loss_epoch.hpp>
 
 #include <cmath>
-#include <limits>
+#include <utility>
+#include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -25,52 +27,75 @@ struct early_stopping {
   }
 };
 
+// Gives the network the tensors that early stopping kept, whose epoch it has from a checkpoint, and forgets
+// that epoch. False where it has none. fit() does so at its end.
+template <class Network>
+bool restore_best(Network& net) {
+  const least_loss_epoch best = std::exchange(net.best_epoch(), {});
+  const auto tensors = net.tensors();
+  for (std::size_t i = 0; i < best.tensors.size(); ++i) {
+    copy_on_device<float>(net.stream(), tensors[i].values.data, best.tensors[i].view());
+  }
+  check(cudaStreamSynchronize(net.stream()), "restoring the best epoch");
+  return !best.tensors.empty();
+}
+
 namespace detail {
 
-// The epoch whose loss was least, and its parameters.
+// Keeps the epoch whose loss was least in the network, so that a checkpoint has it, as long as fit() runs.
 template <class Network>
 class best_epoch {
  public:
-  best_epoch(Network& net, const early_stopping& rule) : net_(net), rule_(rule) {}
+  best_epoch(Network& net, const early_stopping& rule)
+      : net_(net), rule_(rule), begin_(net.training_state().epoch) {
+    least_loss_epoch& best = net.best_epoch();
+    if (rule.patience == 0) best = {};
+    if (best.epoch == 0) best.epoch = begin_;
+  }
+  best_epoch(const best_epoch&) = delete;
+  best_epoch& operator=(const best_epoch&) = delete;
+  ~best_epoch() { net_.best_epoch() = {}; }
 
   // Whether it is worth while to go on.
-  bool after(const epoch_record& record) {
-    if (rule_.patience == 0) return true;
-    const double loss = record.validation_loss.value_or(record.loss);
-    if (loss < least_loss_ - rule_.least_fall) {
-      least_loss_ = loss;
-      epoch_ = record.epoch;
-      if (rule_.restore_best) keep();
-    }
-    return record.epoch - epoch_ < rule_.patience;
+  bool may_improve() const {
+    return rule_.patience == 0 ||
+           net_.training_state().epoch - net_.best_epoch().epoch < static_cast<std::uint64_t>(rule_.patience);
   }
 
-  // Brings its parameters back; returns its number, 0 where there is nothing to bring back.
-  int restore() {
-    if (kept_.empty()) return 0;
-    const auto tensors = net_.tensors();
-    for (std::size_t i = 0; i < kept_.size(); ++i) {
-      copy_on_device<float>(net_.stream(), tensors[i].values.data, kept_[i].view());
+  bool after(const epoch_record& record) {
+    if (rule_.patience == 0) return true;
+    least_loss_epoch& best = net_.best_epoch();
+    const double loss = record.validation_loss.value_or(record.loss);
+    if (loss < best.loss - rule_.least_fall) {
+      best.loss = loss;
+      best.epoch = net_.training_state().epoch;
+      if (rule_.restore_best) keep(best.tensors);
     }
-    return epoch_;
+    return may_improve();
+  }
+
+  // Brings its parameters back; returns its number, −1 where it was before this run and 0 where there is
+  // nothing to bring back.
+  int restore() {
+    const std::uint64_t epoch = net_.best_epoch().epoch;
+    if (!restore_best(net_)) return 0;
+    return epoch > begin_ ? static_cast<int>(epoch - begin_) : -1;
   }
 
  private:
-  void keep() {
+  void keep(std::vector<buffer<float>>& kept) {
     const auto tensors = net_.tensors();
-    if (kept_.empty()) {
-      for (const auto& tensor : tensors) kept_.emplace_back(tensor.values.size);
+    if (kept.empty()) {
+      for (const auto& tensor : tensors) kept.emplace_back(tensor.values.size);
     }
-    for (std::size_t i = 0; i < kept_.size(); ++i) {
-      copy_on_device<float>(net_.stream(), kept_[i].data(), tensors[i].values);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      copy_on_device<float>(net_.stream(), kept[i].data(), tensors[i].values);
     }
   }
 
   Network& net_;
   early_stopping rule_;
-  std::vector<buffer<float>> kept_;
-  double least_loss_ = std::numeric_limits<double>::infinity();
-  int epoch_ = 0;
+  std::uint64_t begin_;  // epochs of the network's life before this run
 };
 
 }  // namespace detail

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <plexus/core/random.hpp>
+#include <plexus/optimizers/plateau.hpp>
 #include <plexus/train/device_dataset.hpp>
 #include <plexus/train/early_stopping.hpp>
 #include <plexus/train/evaluate.hpp>
 #include <plexus/train/history.hpp>
+#include <plexus/train/non_finite_error.hpp>
 #include <plexus/train/prefetcher.hpp>
 #include <plexus/train/progress.hpp>
 #include <plexus/train/recorded_step.hpp>
@@ -31,6 +33,8 @@ struct fit_options {
   std::uint64_t max_steps = 0;   // ends after so many steps; 0 is no limit
   progress_callback progress{};  // called about ten times a second and at each epoch's end
   early_stopping stop_early{};   // ends when the loss falls no more, and brings back the best parameters
+  std::optional<reduce_on_plateau> on_plateau{};             // lowers the rate when the loss falls no more
+  plexus::non_finite non_finite = plexus::non_finite::stop;  // what becomes of such steps
   std::function<bool(const epoch_record&)> on_epoch{};  // called at each epoch's end; false ends training
 };
 
@@ -49,6 +53,7 @@ inline void validate(const fit_options& options, int samples) {
   require(options.stop_below >= 0, doing, "stop_below is negative or NaN",
           "give a loss, or 0 for no such rule");
   options.stop_early.validate();
+  if (options.on_plateau) options.on_plateau->validate();
 }
 
 // Draws a batch and trains on it.
@@ -59,10 +64,14 @@ struct batch_step {
   Loss loss;
   Optimizer optimizer;
   int rows;
+  bool on_plateau;
 
   void operator()() const {
     batches.draw(net.stream(), rows);
     net.backward(batches.inputs(rows), batches.targets(), loss);
+    if constexpr (has_rate<Optimizer>()) {
+      if (on_plateau) return net.update(with_plateau<Optimizer>{optimizer});
+    }
     net.update(optimizer);
   }
 };
@@ -79,16 +88,20 @@ class training_run {
         loss_(loss),
         options_(options),
         batches_(batches),
-        full_step_(net, {net, batches_, loss, optimizer, options.batch}),
-        last_step_(net, {net, batches_, loss, optimizer, batches.size() % options.batch}),
+        full_step_(net, {net, batches_, loss, optimizer, options.batch, options.on_plateau.has_value()}),
+        last_step_(net, {net, batches_, loss, optimizer, batches.size() % options.batch,
+                         options.on_plateau.has_value()}),
         order_(static_cast<std::size_t>(batches.size())),
         best_(net, options.stop_early) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
     net.reserve(options.batch);
+    net.watch(options.non_finite);
   }
+  ~training_run() { net_.watch(non_finite::go_on); }
 
   history operator()() {
     history result;
+    if (!best_.may_improve()) return ended(result, stop_reason::no_improvement);
     for (int epoch = 1; epoch <= options_.epochs; ++epoch) {
       const bool complete = run_epoch(epoch, result);
       if (!complete) {
@@ -109,17 +122,60 @@ class training_run {
   // The losses of the last epoch say nothing about its last step.
   history ended(history& result, stop_reason reason) {
     result.restored_epoch = best_.restore();
-    for (const named_parameter& tensor : net_.tensors()) {
-      const std::vector<float> values = to_host(net_.stream(), tensor.values);
-      if (std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) continue;
-      refuse_diverged(tensor.name + " is no longer finite after the last step");
+    if (options_.non_finite != non_finite::go_on) {
+      const std::string name = tensor_not_finite();
+      if (!name.empty()) {
+        throw non_finite_error(name + " is no longer finite after the last step", {.where = name},
+                               std::move(result));
+      }
     }
     result.reason = reason;
     return std::move(result);
   }
 
-  [[noreturn]] static void refuse_diverged(const std::string& wrong) {
-    throw error("training a network", wrong, "use a smaller rate, or scale the inputs");
+  // The name of the first one, empty where all are finite.
+  std::string tensor_not_finite() const {
+    for (const named_parameter& tensor : net_.tensors()) {
+      const std::vector<float> values = to_host(net_.stream(), tensor.values);
+      if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) return tensor.name;
+    }
+    return {};
+  }
+
+  // ---- Steps that are not finite
+
+  // What has become of the steps of this epoch; waits for the device. Throws where the first such step stops
+  // training, and notes it where it was skipped.
+  void look_at_steps(int epoch, history& result) {
+    const step_watch now = net_.watched();
+    if (now.first <= watched_before_.step || result.first_non_finite) return;
+    non_finite_report met{epoch, now.first - watched_before_.step, {}, {}};
+    const auto first = static_cast<std::size_t>(options_.batch) * static_cast<std::size_t>(met.step - 1);
+    const auto rows = std::min(static_cast<std::size_t>(options_.batch), order_.size() - first);
+    const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(first);
+    met.samples.assign(begin, begin + static_cast<std::ptrdiff_t>(rows));
+    if (options_.non_finite == non_finite::skip) {
+      met.where = now.bad_gradient == UINT_MAX ? "the loss"
+                                               : "the gradient of " + net_.parameter_at(now.bad_gradient);
+      result.first_non_finite = std::move(met);
+      return;
+    }
+    std::rotate(order_.begin(), begin, order_.end());
+    met.where = place_not_finite(static_cast<int>(rows));
+    throw non_finite_error("the loss is no longer finite in " + met.text(), met, std::move(result));
+  }
+
+  // In the network, which no step has changed since, for the first samples of the order.
+  std::string place_not_finite(int rows) {
+    if (const std::string name = tensor_not_finite(); !name.empty()) {
+      return name + ", since an earlier step";
+    }
+    batches_.begin(net_.stream(), order_, net_.training_state().epoch);
+    batches_.next(net_.stream(), rows);
+    batches_.draw(net_.stream(), rows);
+    const std::size_t layer = net_.first_layer_not_finite(batches_.inputs(rows));
+    return layer == Network::layer_count ? "the loss, of outputs that are finite"
+                                         : "the outputs of layer " + std::to_string(layer);
   }
 
   bool steps_left(const history& result) const {
@@ -132,6 +188,7 @@ class training_run {
     draw_order();
     net_.reset_totals();
     skipped_before_ = skipped_steps();
+    watched_before_ = net_.watched();
     clock::time_point next_report = begin + report_interval;
     int done = 0;
     while (done < batches_.size() && steps_left(result)) {
@@ -141,6 +198,7 @@ class training_run {
       ++result.steps;
       done += rows;
       if (options_.progress && clock::now() >= next_report && done < batches_.size()) {
+        look_at_steps(epoch, result);
         options_.progress(progress_of(epoch, done, record_of(epoch, done, begin)));
         next_report = clock::now() + report_interval;
       }
@@ -159,29 +217,39 @@ class training_run {
 
   // What the epoch has come to; waits for the device.
   epoch_record record_of(int epoch, int done, clock::time_point begin) const {
-    const evaluation mean = mean_of<Network, Loss>(net_.totals(), done);
+    const std::uint64_t left_out = net_.watched().samples_left_out - watched_before_.samples_left_out;
+    const evaluation mean = mean_of<Network, Loss>(net_.totals(), done - static_cast<double>(left_out));
     const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
-    return {epoch, mean.loss, mean.accuracy,  {},
-            {},    seconds,   done / seconds, skipped_steps() - skipped_before_};
+    return {epoch,        mean.loss, mean.accuracy,  {},
+            {},           seconds,   done / seconds, skipped_steps() - skipped_before_,
+            rate_factor()};
+  }
+
+  double rate_factor() const { return options_.on_plateau ? net_.plateau().rate_factor : 1; }
+
+  void see_plateau(const epoch_record& record) {
+    if (!options_.on_plateau) return;
+    plateau_state now = net_.plateau();
+    now.see(record.validation_loss.value_or(record.loss), *options_.on_plateau);
+    net_.set_plateau(now);
   }
 
   // Of the network's life.
   std::uint64_t skipped_steps() const {
     if constexpr (Network::scales_loss) return net_.loss_scale().skipped;
-    return 0;
+    return net_.watched().skipped;
   }
 
   void finish_epoch(int epoch, int done, clock::time_point begin, history& result) {
+    look_at_steps(epoch, result);
     epoch_record record = record_of(epoch, done, begin);
     if (done == batches_.size()) net_.count_epoch();
-    if (!std::isfinite(record.loss)) {
-      refuse_diverged("the loss is no longer finite in epoch " + std::to_string(epoch));
-    }
     if (validation_) {
       const evaluation judged = evaluate(net_, *validation_, loss_);
       record.validation_loss = judged.loss;
       record.validation_accuracy = judged.accuracy;
     }
+    see_plateau(record);
     result.epochs.push_back(record);
     if (options_.progress) {
       training_progress now = progress_of(epoch, done, record);
@@ -221,6 +289,7 @@ class training_run {
   std::vector<int> order_;
   best_epoch<Network> best_;
   std::uint64_t skipped_before_ = 0;  // this epoch
+  step_watch watched_before_;         // this epoch
 };
 
 // What fit() checks before anything changes.
@@ -231,6 +300,8 @@ void require_trainable(const Network& net, const Data& data, const Loss& loss, c
   validate_loss(loss, Network::output_size);
   validate(options, require_fit("training a network", net, data).samples);
   if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
+  require(!options.on_plateau || has_rate<Optimizer>(), "training a network",
+          "the optimiser has no member rate that falls on a plateau", "give it one, or leave out on_plateau");
 }
 
 }  // namespace detail

@@ -1,7 +1,7 @@
 // What a training run leaves behind: its losses and accuracies, epoch by epoch, and why it stopped.
 #pragma once
 
-#include <plexus/platform.hpp>
+#include <plexus/train/non_finite_report.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -17,7 +17,8 @@ struct epoch_record {
   std::optional<double> validation_accuracy{};
   double seconds = 0;
   double samples_per_second = 0;
-  std::uint64_t skipped_steps = 0;  // by loss scaling, because a gradient was not finite
+  std::uint64_t skipped_steps = 0;  // because a gradient or the loss was not finite
+  double rate_factor = 1;           // of the rate in this epoch, by reduce_on_plateau
 };
 
 enum class stop_reason { epochs_done, error_small_enough, step_limit, no_improvement, asked_to };
@@ -42,7 +43,10 @@ struct history {
   std::vector<epoch_record> epochs{};
   stop_reason reason = stop_reason::epochs_done;
   std::uint64_t steps = 0;
-  int restored_epoch = 0;  // by early stopping: whose parameters the network has; 0: those of the last step
+  std::optional<non_finite_report> first_non_finite{};  // where such steps are skipped
+  // By early stopping: the epoch whose parameters the network has; 0: those of the last step; −1: those of an
+  // epoch before the checkpoint from which this run went on.
+  int restored_epoch = 0;
 };
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -21,7 +21,7 @@ struct training_progress {
   double accuracy = 0;      // fraction in [0, 1]; NaN where neither outputs nor loss tell classes apart
   double seconds_left = 0;  // until the last epoch's end
   bool epoch_finished = false;
-  std::uint64_t skipped_steps = 0;          // of this epoch, by loss scaling
+  std::uint64_t skipped_steps = 0;          // of this epoch, not finite
   std::optional<double> validation_loss{};  // at an epoch's end, where there is a validation set
   std::optional<double> validation_accuracy{};
 };

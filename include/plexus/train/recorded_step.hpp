@@ -34,6 +34,7 @@ class recorded_step {
     } else {
       record();
     }
+    if (updates_ > 0) net_.refuse_average("updating a network");
     graph_.launch(net_.stream());
   }
 
