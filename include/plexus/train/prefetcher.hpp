@@ -13,7 +13,7 @@
 #include <exception>
 #include <mutex>
 #include <span>
-#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -46,7 +46,12 @@ class prefetcher {
     failure_ = nullptr;
     prepared_ = taken_ = 0;
     order_ = order;
-    thread_ = std::thread([this, epoch] { prepare_epoch(epoch); });
+    try {
+      thread_ = std::thread([this, epoch] { prepare_epoch(epoch); });
+    } catch (const std::system_error& refused) {
+      throw error("starting the thread that prepares batches", refused.what(),
+                  "let this user have more threads");
+    }
   }
 
   // Puts the next batch, of `rows` samples, where inputs() and targets() are. Waits until it is prepared;
