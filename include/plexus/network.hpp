@@ -115,9 +115,8 @@ class basic_network {
   // Weights by the initialiser of their layer's activation (Glorot uniform unless it names one), biases zero.
   explicit basic_network(seed s = {}, gemm_policy policy = default_gemm_policy,
                          fusion_policy fusion = fusion_policy::automatic)
-      : context_(policy), fusion_(fusion), parameters_(layout::size), gradients_(layout::size), totals_(2) {
+      : context_(policy), fusion_(fusion), parameters_(layout::size), totals_(2) {
     fill_zero(stream(), parameters_.view());
-    fill_zero(stream(), gradients_.view());
     if constexpr (low_precision) {
       copies_ = buffer<storage>(copies::size);
       fill_zero(stream(), copies_.view());
@@ -200,6 +199,7 @@ class basic_network {
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
     detail::validate_optimizer(optimizer);
+    reserve_gradients();
     if (optimizer_memory_.prepare(stream(), optimizer)) ++memory_version_;
     if constexpr (varying_optimizer<Optimizer>) {
       update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), arenas()});
@@ -408,7 +408,10 @@ class basic_network {
     weights_changed_ = true;
     return named(parameters_.data());
   }
-  std::vector<named_parameter> gradients() { return named(gradients_.data()); }
+  std::vector<named_parameter> gradients() {
+    reserve_gradients();
+    return named(gradients_.data());
+  }
   // What the optimiser keeps of each parameter: its first value (the velocity of sgd) under the parameter's
   // name, the others (the second moment of adam) under that name with ".1", ".2", … Empty where there is
   // none.
@@ -628,6 +631,14 @@ class basic_network {
     ++memory_version_;
   }
 
+  // A network that only infers has no gradients; zero before the first backward.
+  void reserve_gradients() {
+    if (gradients_.size() == layout::size) return;
+    gradients_ = buffer<float>(layout::size);
+    fill_zero(stream(), gradients_.view());
+    ++memory_version_;
+  }
+
   template <std::size_t L>
   auto derivative_of(int rows) const {
     using activation = typename layer_type<L>::activation;
@@ -705,6 +716,7 @@ class basic_network {
     require_one_target(y, "training a network");
     validate_loss(loss, output_size);
     reserve_training(x.rows);
+    reserve_gradients();
     forward_layers(x, true);
     const auto derivative = derivative_of<layer_count - 1>(x.rows);
     for_each_row(stream(), x.rows,
