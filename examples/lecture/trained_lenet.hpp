@@ -5,6 +5,7 @@
 #include "../support/fashion_mnist.hpp"
 
 #include <plexus/io/image.hpp>
+#include <plexus/plexus.hpp>
 
 #include <cstdio>
 #include <filesystem>

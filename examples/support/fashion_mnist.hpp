@@ -3,7 +3,7 @@
 #pragma once
 
 #include <plexus/data/idx.hpp>
-#include <plexus/plexus.hpp>
+#include <plexus/inference.hpp>
 
 #include <array>
 #include <filesystem>

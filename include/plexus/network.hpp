@@ -141,12 +141,10 @@ class basic_network {
       : context_(policy),
         fusion_(fusion),
         parameters_(layout::size),
-        gradients_(layout::size),
         statistics_(statistics_layout::size),
         device_step_(draws ? 1 : 0),
         totals_(2) {
     fill_zero(stream(), parameters_.view());
-    fill_zero(stream(), gradients_.view());
     if constexpr (low_precision) {
       copies_ = buffer<storage>(copies::size);
       fill_zero(stream(), copies_.view());
@@ -230,6 +228,7 @@ class basic_network {
   void update(const Optimizer& optimizer) {
     detail::validate_optimizer(optimizer);
     refuse_average("updating a network");
+    reserve_gradients();
     if (optimizer_memory_.prepare(stream(), optimizer)) ++memory_version_;
     if constexpr (varying_optimizer<Optimizer>) {
       update_all(update_parameters_by<step_type<Optimizer>>{begin_step(optimizer), arenas()});
@@ -548,7 +547,6 @@ class basic_network {
     weights_changed_ = true;
     return named<layout>(parameters_.data());
   }
-  std::vector<named_parameter> gradients() { return named<layout>(gradients_.data()); }
   // What layers have learnt of their inputs otherwise than by gradients: batch_norm's running means and
   // variances.
   std::vector<named_parameter> statistics() { return named<statistics_layout>(statistics_.data()); }
@@ -557,6 +555,10 @@ class basic_network {
     std::vector<named_parameter> all = parameters();
     for (named_parameter& tensor : statistics()) all.push_back(std::move(tensor));
     return all;
+  }
+  std::vector<named_parameter> gradients() {
+    reserve_gradients();
+    return named<layout>(gradients_.data());
   }
   // What the optimiser keeps of each parameter: its first value (the velocity of sgd) under the parameter's
   // name, the others (the second moment of adam) under that name with ".1", ".2", … Empty where there is
@@ -819,6 +821,14 @@ class basic_network {
     ++memory_version_;
   }
 
+  // A network that only infers has no gradients; zero before the first backward.
+  void reserve_gradients() {
+    if (gradients_.size() == layout::size) return;
+    gradients_ = buffer<float>(layout::size);
+    fill_zero(stream(), gradients_.view());
+    ++memory_version_;
+  }
+
   template <std::size_t L>
   auto derivative_of(int rows) const {
     using activation = typename layer_type<L>::activation;
@@ -900,6 +910,7 @@ class basic_network {
     require_one_target(y, "training a network");
     validate_loss(loss, output_size);
     reserve_training(x.rows);
+    reserve_gradients();
     forward_layers(x, pass_mode::training);
     rows_in_training_ = x.rows;
     const auto derivative = derivative_of<layer_count - 1>(x.rows);

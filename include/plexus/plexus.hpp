@@ -2,31 +2,7 @@
 // nothing else.
 #pragma once
 
-#include <plexus/activations/elu.hpp>
-#include <plexus/activations/exponential.hpp>
-#include <plexus/activations/gelu.hpp>
-#include <plexus/activations/gelu_tanh.hpp>
-#include <plexus/activations/hard_sigmoid.hpp>
-#include <plexus/activations/identity.hpp>
-#include <plexus/activations/leaky_relu.hpp>
-#include <plexus/activations/mish.hpp>
-#include <plexus/activations/relu.hpp>
-#include <plexus/activations/selu.hpp>
-#include <plexus/activations/sigmoid.hpp>
-#include <plexus/activations/silu.hpp>
-#include <plexus/activations/sine.hpp>
-#include <plexus/activations/softplus.hpp>
-#include <plexus/activations/softsign.hpp>
-#include <plexus/activations/squareplus.hpp>
-#include <plexus/activations/tanh.hpp>
-#include <plexus/layers/batch_norm.hpp>
-#include <plexus/layers/conv2d.hpp>
-#include <plexus/layers/dense.hpp>
-#include <plexus/layers/dropout.hpp>
-#include <plexus/layers/layer_norm.hpp>
-#include <plexus/layers/local_response_norm.hpp>
-#include <plexus/layers/pool.hpp>
-#include <plexus/layers/softmax.hpp>
+#include <plexus/inference.hpp>
 #include <plexus/losses/binary_cross_entropy.hpp>
 #include <plexus/losses/hinge.hpp>
 #include <plexus/losses/huber.hpp>
@@ -39,7 +15,6 @@
 #include <plexus/losses/smooth_l1.hpp>
 #include <plexus/losses/softmax_cross_entropy.hpp>
 #include <plexus/losses/summed.hpp>
-#include <plexus/network.hpp>
 #include <plexus/optimizers/adagrad.hpp>
 #include <plexus/optimizers/adam.hpp>
 #include <plexus/optimizers/averaged.hpp>

@@ -1,6 +1,7 @@
 // What the data room refuses, and how it says so.
 #include "support/bad_input.hpp"
 
+#include <plexus/data/folds.hpp>
 #include <plexus/data/idx.hpp>
 #include <plexus/data/mapped_idx.hpp>
 #include <plexus/data/mapped_npy.hpp>
@@ -114,6 +115,34 @@ TEST_CASE("bad input: data sets", "[bad_input]") {
              plexus::select(two_samples(), std::vector<int>{0, 2});
            },
            "selecting samples", "there is no sample 2 of 2", "count samples from 0"},
+          {"one fold for all",
+           [](const fs::path&) {
+             const dataset data = two_samples();
+             plexus::folds(data, 1, plexus::seed{1});
+           },
+           "dividing a dataset into folds", "1 folds leave nothing to train on", "take at least two"},
+          {"more folds than samples",
+           [](const fs::path&) {
+             const dataset data = two_samples();
+             plexus::folds(data, 3, plexus::seed{1});
+           },
+           "dividing a dataset into folds", "3 folds of 2 samples leave one empty",
+           "take no more folds than samples"},
+          {"folds stratified by nothing",
+           [](const fs::path&) {
+             dataset data = two_samples();
+             data.labels.clear(), data.targets = {0, 1, 1, 0};
+             plexus::folds(data, 2, plexus::seed{1}, {.stratified = true});
+           },
+           "dividing a dataset into folds",
+           "they are to be stratified, and the data set has targets and no labels",
+           "give one with labels, or do not stratify"},
+          {"a fold that is not there",
+           [](const fs::path&) {
+             const dataset data = two_samples();
+             plexus::folds(data, 2, plexus::seed{1})[2];
+           },
+           "taking a fold of a dataset", "there is no fold 2 of 2", "count folds from 0"},
           {"a normalisation of other data",
            [](const fs::path&) {
              dataset narrow = two_samples();

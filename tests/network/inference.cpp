@@ -128,6 +128,34 @@ TEST_CASE("Weights begin by the seed, with the range of their activation's initi
   CHECK(uniform[1] == std::vector<float>(50, 0.0f));
 }
 
+#if !defined(__CUDACC__)
+TEST_CASE("A network that only infers has no memory for gradients", "[network]") {
+  const auto used = [] {
+    std::size_t free = 0, total = 0;
+    REQUIRE(hostcuda::cudaMemGetInfo(&free, &total) == hostcuda::cudaSuccess);
+    return total - free;
+  };
+  using wide = px::network<px::input<1000>, px::dense<2000>>;
+  constexpr std::size_t bytes = wide::parameter_count * sizeof(float);
+  const std::size_t before = used();
+  wide net;
+  net.predict(std::vector<float>(1000));
+  CHECK(used() - before < bytes + bytes / 2);
+  net.gradients();
+  CHECK(used() - before >= 2 * bytes);
+}
+#endif
+
+TEST_CASE("Gradients are zero before any backward, and an update leaves the parameters", "[network]") {
+  lecture net{px::seed{3}};
+  for (const px::named_parameter& gradient : net.gradients()) {
+    CHECK(px::to_host(net.stream(), gradient.values) == std::vector<float>(gradient.values.size, 0.0f));
+  }
+  lecture updated{px::seed{3}};
+  updated.update(px::sgd{.rate = 1});
+  CHECK(support::parameter_values(updated) == support::parameter_values(net));
+}
+
 TEST_CASE("linear states its input's width and is otherwise a dense layer", "[network]") {
   using stated = px::network<px::input<3>, px::linear<3, 4, px::relu>, px::linear<4, 2>>;
   using inferred = px::network<px::input<3>, px::dense<4, px::relu>, px::dense<2>>;
