@@ -96,8 +96,7 @@ struct problem {
   device_matrix_of<Out> forward(path way) {
     device_matrix_of<Out> y(x.rows(), x.cols(), {3, 1});
     if (way == path::layer) {
-      layer::template forward<Precision>(on, {}, x.view(),
-                                         plexus::basic_layer_memory<Out, T>{y.view(), {}});
+      layer::template forward<Precision>(on, {}, x.view(), plexus::basic_layer_memory<Out, T>{y.view(), {}});
     } else {
       by_warps(on, x.rows() * of.tiles_of_sample(),
                kernels::response_norm_forward<before, after, T, Out>{of, x.view(), y.view()});
