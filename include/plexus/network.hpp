@@ -20,6 +20,7 @@
 #include <plexus/optimizers/optimizer_memory.hpp>
 #include <plexus/train/least_loss_epoch.hpp>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,8 +37,14 @@ struct named_parameter {
 // How far training has come, counted over the network's life.
 struct training_counters {
   std::uint64_t epoch = 0;  // epochs completed
-  std::uint64_t step = 0;   // updates made
+  std::uint64_t step = 0;   // updates, those that were skipped too
   seed random{};  // of what layers draw in training, with the step: what the network was initialised by
+};
+
+// The number of steps, and of the samples of a backward pass that no update has followed, or 0.
+struct host_effects {
+  std::uint64_t step = 0;
+  int rows_in_training = 0;
 };
 
 // The next step's number, in device memory.
@@ -156,7 +163,8 @@ class basic_network {
     initialize(s);
   }
 
-  // As a new network of this seed: state of the optimiser, counters and totals begin anew as well.
+  // As a new network of this seed: statistics, the state of the optimiser, counters, totals and the best
+  // epoch begin anew as well. The last gradients and the watch stay.
   void initialize(seed s) {
     begin_anew(s);
     for_each_layer([&]<std::size_t L>() {
@@ -223,7 +231,8 @@ class basic_network {
   }
 
   // The parameters become what the optimiser makes of them and their gradients, and the statistics follow the
-  // batch of the last backward; in FP16 only if all gradients are finite, and the loss scale is adjusted.
+  // batch of the last backward, unless the step is to be skipped: where it is watched, and in FP16, whose
+  // loss scale is adjusted, if a gradient is not finite.
   template <class Optimizer>
   void update(const Optimizer& optimizer) {
     detail::validate_optimizer(optimizer);
@@ -244,7 +253,8 @@ class basic_network {
   // One step of training: backward and update. A recorded_step makes one launch of it.
   template <class Loss, class Optimizer>
   void step(matrix_view<const float> x, target_view y, const Loss& loss, const Optimizer& optimizer) {
-    detail::validate_optimizer(optimizer);  // before anything has changed
+    refuse_average("updating a network");  // before anything has changed
+    detail::validate_optimizer(optimizer);
     backward(x, y, loss);
     update(optimizer);
   }
@@ -303,6 +313,7 @@ class basic_network {
   // What becomes of them from now on; numbers of steps begin anew. A new network goes on. In FP16 a step
   // whose gradients alone are not finite is the loss scale's, whatever the rule.
   void watch(non_finite rule) {
+    watch_rule_ = rule;
     step_watch_ = rule == non_finite::go_on ? buffer<step_watch>() : buffer<step_watch>(1);
     watches_gradients_ = rule == non_finite::skip && !scales_loss;
     ++memory_version_;
@@ -311,6 +322,27 @@ class basic_network {
     copy_to_device<step_watch>(stream(), step_watch_.data(), std::span(&anew, 1));
     context_.synchronize();
   }
+
+  non_finite watch_rule() const { return watch_rule_; }
+  // For work that is no step of training: nothing is watched for while it lives.
+  class unwatched_scope {
+   public:
+    explicit unwatched_scope(basic_network& net)
+        : net_(net),
+          watch_(std::move(net.step_watch_)),
+          watches_gradients_(std::exchange(net.watches_gradients_, false)) {}
+    unwatched_scope(const unwatched_scope&) = delete;
+    unwatched_scope& operator=(const unwatched_scope&) = delete;
+    ~unwatched_scope() {
+      net_.step_watch_ = std::move(watch_);
+      net_.watches_gradients_ = watches_gradients_;
+    }
+
+   private:
+    basic_network& net_;
+    buffer<step_watch> watch_;
+    bool watches_gradients_;
+  };
 
   // What was met since then. Waits for the device.
   step_watch watched() const {
@@ -330,13 +362,16 @@ class basic_network {
     return name;
   }
 
-  // The number of the first layer of which an output for x (n, input_size) is not finite; layer_count where
-  // there is none.
-  std::size_t first_layer_not_finite(matrix_view<const float> x) {
+  // The number of the first layer of which an output for x (n, input_size) is not finite, as in training
+  // after so many steps; layer_count where there is none.
+  std::size_t first_layer_not_finite(matrix_view<const float> x, std::uint64_t steps) {
     detail::require_samples(x, input_size, "looking for a layer that is not finite");
     reserve_training(x.rows);
+    rows_in_training_ = 0;  // what is kept of the batch is of this one now
     take_inputs(x);
+    draw_as_in_step(steps);
     forward_layers_to<layer_count - 1>(x, pass_mode::training);
+    draw_as_in_step(counters_.step);
     std::size_t first = layer_count;
     for_each_layer([&]<std::size_t L>() {
       if (first == layer_count && !is_finite(outputs_of<L>(x.rows))) first = L;
@@ -463,12 +498,15 @@ class basic_network {
     buffer<storage> activations(region_begin<layer_count - 1>(rows));
     buffer<float> outputs(elements(rows, output_size));
     buffer<float> row_results(elements(rows, 2));
+    buffer<storage> inputs;
     if constexpr (low_precision) {
-      inputs_ = buffer<storage>(elements(rows, leading_dimension<storage>(input_size)));
-      fill_zero(stream(), inputs_.view());  // so that what pads a row is zero, here and below
+      inputs = buffer<storage>(elements(rows, leading_dimension<storage>(input_size)));
+      fill_zero(stream(), inputs.view());  // so that what pads a row is zero, here and below
       fill_zero(stream(), activations.view());
+      ++memory_version_;  // the sums move, even if there is no room for them
       context_.room_for_sums(elements(rows, widest_hidden_layer));
     }
+    inputs_ = std::move(inputs);
     activations_ = std::move(activations);
     outputs_ = std::move(outputs);
     row_results_ = std::move(row_results);
@@ -485,7 +523,8 @@ class basic_network {
   template <std::size_t L>
   static constexpr batch_bytes layer_memory(int rows) {
     const std::size_t region = (region_begin<L + 1>(rows) - region_begin<L>(rows)) * sizeof(storage),
-                      kept = kept_begin<L + 1>(rows) - kept_begin<L>(rows),
+                      kept = kept_begin<L + 1>(rows) - kept_begin<L>(rows) + kept_of_batch_begin<L + 1>() -
+                             kept_of_batch_begin<L>(),
                       outputs = L + 1 < layer_count ? region : elements(rows, output_size) * sizeof(float);
     return {outputs, outputs + regions_of_training * region + kept};
   }
@@ -609,22 +648,26 @@ class basic_network {
     }
   }
 
-  // The epoch whose loss was least, while early stopping trains or goes on from a checkpoint.
-  least_loss_epoch& best_epoch() { return best_epoch_; }
+  // The epoch whose loss was least: while early stopping trains, after an error that has ended it, and from a
+  // checkpoint of it.
+  std::optional<least_loss_epoch>& best_epoch() { return best_epoch_; }
 
   const training_counters& training_state() const { return counters_; }
   // Goes on from there.
   void restore_training_state(const training_counters& earlier) {
     counters_ = earlier;
-    if constexpr (draws) {
-      copy_to_device<std::uint64_t>(stream(), device_step_.data(), std::span(&earlier.step, 1));
-      context_.synchronize();
-    }
+    rows_in_training_ = 0;
+    draw_as_in_step(earlier.step);
     ++memory_version_;  // a recorded step holds the seed
   }
   void count_epoch() { ++counters_.epoch; }
-  // Of a recorded step, which counts on the device by itself.
-  void count_updates(std::uint64_t updates) { counters_.step += updates; }
+  // What work on the network changes on the host: recording it changes that, though the work is yet to come,
+  // and replaying it does not.
+  host_effects effects() const { return {counters_.step, rows_in_training_}; }
+  void set_effects(const host_effects& now) {
+    counters_.step = now.step;
+    rows_in_training_ = now.rows_in_training;
+  }
 
   cudaStream_t stream() const { return context_.stream(); }
 
@@ -683,7 +726,7 @@ class basic_network {
   void begin_anew(seed s) {
     weights_changed_ = true;
     uses_average_ = false;
-    best_epoch_ = {};
+    best_epoch_.reset();
     restore_training_state({.random = s});
     reset_totals();
     for (const detail::tensor_record& tensor : statistics_layout::tensors) {
@@ -776,13 +819,18 @@ class basic_network {
 
   // What layers keep for backward beside these.
   template <std::size_t L>
-  static constexpr std::size_t kept_size(int rows) {
-    return kept_bytes_of_batch<layer_type<L>> + elements(rows, kept_bytes_of<layer_type<L>>);
-  }
-  template <std::size_t L>
   static constexpr std::size_t kept_begin(int rows) {
     return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
-      return (std::size_t{0} + ... + padded<unsigned char>(kept_size<Before>(rows)));
+      return (std::size_t{0} + ... +
+              padded<unsigned char>(elements(rows, kept_bytes_of<layer_type<Before>>)));
+    }
+    (std::make_index_sequence<L>{});
+  }
+  // Of a batch as a whole: whatever the batch, at the same place until the update.
+  template <std::size_t L>
+  static constexpr std::size_t kept_of_batch_begin() {
+    return []<std::size_t... Before>(std::index_sequence<Before...>) {
+      return (std::size_t{0} + ... + padded<unsigned char>(kept_bytes_of_batch<layer_type<Before>>));
     }
     (std::make_index_sequence<L>{});
   }
@@ -796,8 +844,11 @@ class basic_network {
   template <std::size_t L>
   layer_pass pass_of(pass_mode mode) const {
     layer_pass pass{.training = mode == pass_mode::training};
-    if (mode != pass_mode::inference && kept_size<L>(1) > 0)
-      pass.kept = kept_.data() + kept_begin<L>(capacity_);
+    if (mode == pass_mode::inference) return pass;
+    if constexpr (kept_bytes_of < layer_type < L >>> 0) pass.kept = kept_.data() + kept_begin<L>(capacity_);
+    if constexpr (kept_bytes_of_batch < layer_type < L >>> 0) {
+      pass.of_batch = kept_of_batch_.data() + kept_of_batch_begin<L>();
+    }
     if constexpr (draws_random_numbers<layer_type<L>>) {
       pass.random = {counters_.random.value, L, device_step_.data()};
     }
@@ -814,10 +865,13 @@ class basic_network {
   void reserve_training(int rows) {
     reserve(rows);
     if (training_memory_.size() != 0) return;
-    training_memory_ = buffer<storage>(regions_of_training * region_begin<layer_count>(capacity_));
-    if constexpr (low_precision) fill_zero(stream(), training_memory_.view());
+    buffer<storage> deltas_and_z(regions_of_training * region_begin<layer_count>(capacity_));
+    if constexpr (low_precision) fill_zero(stream(), deltas_and_z.view());
     kept_ = buffer<unsigned char>(kept_begin<layer_count>(capacity_));
+    if (kept_of_batch_.size() == 0)
+      kept_of_batch_ = buffer<unsigned char>(kept_of_batch_begin<layer_count>());
     reserve_fused_training();
+    training_memory_ = std::move(deltas_and_z);  // last: it says that all of it is there
     ++memory_version_;
   }
 
@@ -924,7 +978,7 @@ class basic_network {
       for_each_row(stream(), runs::rows, watch_gradients<runs>{gradients_.data(), step_watch_.data()});
     }
     if constexpr (scales_loss) {
-      for_each(stream(), 1, begin_overflow{&scaler_.data()->overflow, step_watch_.data()});
+      for_each(stream(), 1, begin_overflow{scaler_.data(), step_watch_.data()});
       for_each_row(stream(), copies::rows, unscale_rows<copies>{gradients_.data(), scaler_.data()});
     }
   }
@@ -1028,6 +1082,13 @@ class basic_network {
     for_each_row(stream(), rows::rows, update_rows<rows, Update, storage>{update, copies_.data(), skip()});
   }
 
+  void draw_as_in_step(std::uint64_t step) {
+    if constexpr (draws) {
+      copy_to_device<std::uint64_t>(stream(), device_step_.data(), std::span(&step, 1));
+      context_.synchronize();
+    }
+  }
+
   void update_statistics() {
     const int rows = std::exchange(rows_in_training_, 0);
     if (rows == 0) return;  // there was no backward since the last update
@@ -1113,7 +1174,7 @@ class basic_network {
   detail::optimizer_memory<layout::size> optimizer_memory_;
   buffer<double> totals_;  // Σ loss, Σ correct
   buffer<storage> inputs_, activations_, training_memory_;
-  buffer<unsigned char> kept_;
+  buffer<unsigned char> kept_, kept_of_batch_;
   buffer<float> outputs_, gradient_parts_, row_results_;
   buffer<float> staged_inputs_, staged_targets_;
   buffer<int> staged_labels_;
@@ -1121,12 +1182,13 @@ class basic_network {
   int rows_in_training_ = 0;  // of the last backward since an update
   std::uint64_t memory_version_ = 0;
   training_counters counters_;
-  least_loss_epoch best_epoch_;
+  std::optional<least_loss_epoch> best_epoch_;
   buffer<storage> copies_;         // of the weights, in 16 bits
   buffer<loss_scaler> scaler_;     // where the loss is scaled
   bool weights_changed_ = false;   // since the copies were written
   bool uses_average_ = false;      // in place of the weights
   buffer<step_watch> step_watch_;  // where steps are watched
+  non_finite watch_rule_ = non_finite::go_on;
   bool watches_gradients_ = false;
 };
 

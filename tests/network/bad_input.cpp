@@ -314,7 +314,7 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
              px::network<px::input<3>, px::dense<2>> net;
              px::fit(net, data, px::quadratic{}, px::sgd{.rate = 1e30f}, {.epochs = 1, .batch = 10});
            },
-           "training a network", "0.weight is no longer finite after the last step",
+           "training a network", "0.weight is no longer finite after epoch 1",
            "use a smaller rate, or scale the inputs"},
           {"training that diverges",
            [](const auto&) {

@@ -169,3 +169,54 @@ TEST_CASE("Early stopping brings back the statistics too", "[network][normalizat
   CHECK(statistics(net) == of_epochs[static_cast<std::size_t>(past.restored_epoch) - 1]);
   CHECK(statistics(net) != of_epochs.back());
 }
+
+// What is kept of the batch lies at its place, whatever passes have made room for in between.
+TEST_CASE("Statistics follow the last backward, whatever is computed before the update",
+          "[network][normalization]") {
+  using network = px::network<px::image<2, 6, 6>, px::max_pool<2>, px::layer_norm<>, px::batch_norm<px::relu>,
+                              px::dense<3>>;
+  network alone{px::seed{4}}, disturbed{px::seed{4}};
+  const px::dataset many = support::largest_feature(90, network::input_size, 3);
+  for (network* net : {&alone, &disturbed}) {
+    with_batch(*net, 8, [&](const auto& x, const auto& y) {
+      net->backward(x, y, px::softmax_cross_entropy{});
+      if (net == &disturbed) {
+        net->predict(many.inputs, 90);
+        const px::buffer<float> inputs = px::to_device(net->stream(), many.inputs), dz(90 * 3),
+                                dx(90 * network::input_size);
+        px::constant{1}(net->stream(), dz.view());
+        net->input_gradient(px::matrix<const float>(inputs.data(), 90, network::input_size),
+                            px::matrix<const float>(dz.data(), 90, 3),
+                            px::matrix(dx.data(), 90, network::input_size));
+      }
+      net->update(slow);
+    });
+  }
+  CHECK(statistics(alone) == statistics(disturbed));
+}
+
+TEST_CASE("Statistics follow a replayed backward too", "[network][normalization]") {
+  vectors one_by_one{px::seed{4}}, replayed{px::seed{4}};
+  with_batch(one_by_one, 10, [&](const auto& x, const auto& y) {
+    for (int i = 0; i < 5; ++i) one_by_one.step(x, y, px::softmax_cross_entropy{}, slow);
+  });
+  with_batch(replayed, 10, [&](const auto& x, const auto& y) {
+    px::recorded_step back(replayed, [&] { replayed.backward(x, y, px::softmax_cross_entropy{}); });
+    for (int i = 0; i < 5; ++i) {
+      back();
+      replayed.update(slow);
+    }
+  });
+  CHECK(statistics(one_by_one) == statistics(replayed));
+  CHECK(replayed.training_state().step == 5);
+}
+
+TEST_CASE("A state that is restored forgets the batch before it", "[network][normalization]") {
+  vectors net{px::seed{2}};
+  with_batch(net, 12, [&](const auto& x, const auto& y) {
+    net.backward(x, y, px::softmax_cross_entropy{});
+    net.restore_training_state(net.training_state());
+    net.update(slow);
+    CHECK(statistics(net) == as_new);
+  });
+}

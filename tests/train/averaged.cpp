@@ -120,3 +120,32 @@ TEST_CASE("A network that begins anew in the scope of the average has its own we
   }
   CHECK(support::parameter_values(net) == support::parameter_values(fresh));
 }
+
+TEST_CASE("While the weights are their average nothing trains, loads or counts", "[train]") {
+  const support::temporary_folder folder;
+  classifier<px::fp32> net{px::seed{1}};
+  train(net, optimizer, 1);
+  px::save(net, folder / "net");
+  const px::buffer<float> x = px::to_device(net.stream(), data.inputs);
+  const px::buffer<int> y = px::to_device(net.stream(), data.labels);
+  const auto step = [&] {
+    net.step(px::matrix<const float>(x.data(), 96, 6), {y.data(), nullptr, 0}, px::softmax_cross_entropy{},
+             optimizer);
+  };
+  px::recorded_step recorded(net, step);
+  for (int i = 0; i < 3; ++i) recorded();
+  const auto counted = net.training_state().step;
+  net.reset_totals();
+  {
+    const px::average_scope average(net);
+    const auto values = support::parameter_values(net);
+    CHECK_THROWS_AS(step(), px::error);
+    CHECK_THROWS_AS(recorded(), px::error);
+    CHECK_THROWS_AS(train(net, optimizer, 1), px::error);
+    CHECK_THROWS_AS(px::load(net, folder / "net"), px::error);
+    CHECK_THROWS_AS(px::restore_best(net), px::error);
+    CHECK(support::parameter_values(net) == values);
+  }
+  CHECK(net.training_state().step == counted);
+  CHECK(net.totals().loss == 0);
+}

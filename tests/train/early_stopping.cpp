@@ -105,7 +105,7 @@ TEST_CASE("Early stopping goes on from a checkpoint as if training had not been 
                          }});
       ended = true;
       CHECK(support::parameter_values(net) == support::parameter_values(whole));
-      CHECK(net.best_epoch().tensors.empty());
+      CHECK(!net.best_epoch());
     } catch (const killed&) {
     }
   }
@@ -145,4 +145,57 @@ TEST_CASE("Without a validation set the training loss counts", "[train]") {
                                       {.epochs = 30, .batch = 40, .stop_early = {.patience = 5}});
   CHECK(history.reason == px::stop_reason::no_improvement);
   CHECK(history.epochs.size() < 30);
+}
+
+TEST_CASE("A checkpoint of training without early stopping knows of no best epoch", "[train]") {
+  const support::temporary_folder folder;
+  const overfitting train;
+  classifier first{px::seed{1}}, second{px::seed{2}};
+  train(first, {.epochs = 3});
+  train(first, {.epochs = 3, .on_epoch = [&](const px::epoch_record&) {
+                  px::save_checkpoint(first, folder / "checkpoint");
+                  return true;
+                }});
+  px::load_checkpoint(second, folder / "checkpoint");
+  CHECK(!second.best_epoch());
+  CHECK(train(second, {.epochs = 3, .stop_early = {.patience = 2}}).epochs.size() > 1);
+}
+
+TEST_CASE("An error that ends training leaves the best epoch to be restored", "[train]") {
+  const overfitting train;
+  classifier net{px::seed{1}};
+  std::vector<std::vector<float>> after_first;
+  struct interrupted {};
+  const auto on_epoch = [&](const px::epoch_record& record) -> bool {
+    if (record.epoch == 2) throw interrupted{};
+    after_first = support::parameter_values(net);
+    return true;
+  };
+  const px::early_stopping rule{.patience = 9, .least_fall = 1e3};  // no later epoch is better
+  CHECK_THROWS_AS(train(net, {.epochs = 9, .stop_early = rule, .on_epoch = on_epoch}), interrupted);
+  CHECK(support::parameter_values(net) != after_first);
+  CHECK(px::restore_best(net));
+  CHECK(support::parameter_values(net) == after_first);
+}
+
+TEST_CASE("Tensors of the best epoch that are not wanted any more are not restored", "[train]") {
+  const support::temporary_folder folder;
+  const overfitting train;
+  classifier net{px::seed{1}};
+  struct interrupted {};
+  const px::early_stopping keeping{.patience = 9};
+  CHECK_THROWS_AS(train(net, {.epochs = 9,
+                              .stop_early = keeping,
+                              .on_epoch = [](const px::epoch_record&) -> bool { throw interrupted{}; }}),
+                  interrupted);
+  REQUIRE(!net.best_epoch()->tensors.empty());
+  std::vector<std::vector<float>> last;
+  const px::history history = train(net, {.epochs = 2,
+                                          .stop_early = {.patience = 9, .restore_best = false},
+                                          .on_epoch = [&](const px::epoch_record&) {
+                                            last = support::parameter_values(net);
+                                            return true;
+                                          }});
+  CHECK(history.restored_epoch == 0);
+  CHECK(support::parameter_values(net) == last);
 }

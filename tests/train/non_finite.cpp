@@ -1,5 +1,6 @@
 // Steps whose loss or gradients are not finite: where they stop training, where they are skipped, and what is
 // said of them.
+#include <plexus/inspect/check_gradients.hpp>
 #include <plexus/plexus.hpp>
 
 #include "support/catch.hpp"
@@ -70,7 +71,7 @@ TEMPLATE_TEST_CASE("A batch that is not finite is skipped, and training is as if
   CHECK(history.first_non_finite->epoch == 1);
   CHECK(history.first_non_finite->step == 5);
   CHECK(history.first_non_finite->samples == std::vector<int>{16, 17, 18, 19});
-  CHECK(history.first_non_finite->where == "the gradient of 0.weight");
+  CHECK(history.first_non_finite->where == "the loss");
 }
 
 TEMPLATE_TEST_CASE("A batch that is not finite stops training with the parameters before it", "[train]",
@@ -87,6 +88,7 @@ TEMPLATE_TEST_CASE("A batch that is not finite stops training with the parameter
   }
   steps_by_hand(by_hand, 0, bad_step);
   CHECK(support::parameter_values(net) == support::parameter_values(by_hand));
+  if constexpr (decltype(net)::scales_loss) CHECK(net.loss_scale().scale == by_hand.loss_scale().scale);
 }
 
 TEST_CASE("In FP16 a batch beyond its range is skipped", "[train]") {
@@ -177,4 +179,98 @@ TEST_CASE("A gradient alone that is not finite is skipped too", "[train]") {
   net.watch(px::non_finite::go_on);
   step(bad);
   CHECK(!std::isfinite(support::parameter_values(net)[0][0]));
+}
+
+// 1e30 times 1e30 is beyond FP32, in a unit that the mask may drop.
+TEST_CASE("The layer is looked for in the step that failed, with what it dropped", "[train]") {
+  using network = px::network<px::input<1>, px::dense<1>, px::dropout<0.5>, px::dense<1>, px::dense<1>>;
+  const int count = 64;
+  px::dataset data{.features = 1, .outputs = 1};
+  for (int i = 0; i < count; ++i) {
+    data.inputs.push_back(1);
+    data.targets.push_back(0);
+  }
+  int stopped = 0;
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    network net{px::seed{seed}};
+    for (const std::size_t weight : {0, 2, 4})
+      support::set_parameter(net, weight, {weight == 4 ? 1.0f : 1e20f});
+    try {
+      // A sample at a time: half of the steps drop what would overflow, and the mask changes with each step.
+      px::fit(net, data, px::mean_absolute{}, px::sgd{.rate = 1e-30f},
+              {.epochs = 1, .batch = 1, .shuffle = false});
+    } catch (const px::non_finite_error& met) {
+      ++stopped;
+      CHECK(met.report.where == "the outputs of layer 2");
+    }
+  }
+  CHECK(stopped == 8);
+}
+
+TEST_CASE("Tensors that are not finite at an epoch's end are shown to nobody", "[train]") {
+  px::network<px::input<1>, px::dense<1, px::identity, px::no_bias>> net{px::seed{1}};
+  support::set_parameter(net, 0, {1e-3f});
+  const px::dataset data{.features = 1, .outputs = 1, .inputs = {3e38f, 3e38f}, .targets = {0, 0}};
+  int epochs = 0;
+  const auto count = [&](const px::epoch_record&) { return ++epochs < 3; };
+  try {  // the loss is finite, and its gradient is not
+    px::fit(net, data, px::summed<px::mean_absolute>{}, px::adam{},
+            {.epochs = 3, .batch = 2, .on_epoch = count});
+    FAIL("nothing has stopped it");
+  } catch (const px::non_finite_error& met) {
+    CHECK(met.report.where == "0.weight");
+    CHECK(met.report.epoch == 1);
+    CHECK(met.past.reason == px::stop_reason::not_finite);
+    CHECK(met.past.steps == 1);
+  }
+  CHECK(epochs == 0);
+}
+
+TEST_CASE("A step of a callback's that is not finite is told as such, and a check of gradients is no step",
+          "[train]") {
+  const px::dataset good = support::random_targets(12, 5, 3), bad = spoilt();
+  const auto fit = [&](auto& net, const auto& on_epoch) {
+    return px::fit(net, good, px::quadratic{}, optimizer, {.epochs = 3, .batch = 4, .on_epoch = on_epoch});
+  };
+  regression<px::fp32> checked{px::seed{1}}, alone{px::seed{1}}, spoilt_by_callback{px::seed{1}};
+  fit(alone, [](const px::epoch_record&) { return true; });
+  fit(checked, [&](const px::epoch_record&) {
+    CHECK_THROWS_AS(px::inspect::check_gradients(checked, px::quadratic{}, bad.inputs, bad.targets),
+                    px::error);
+    return true;
+  });
+  CHECK(support::parameter_values(checked) == support::parameter_values(alone));
+
+  const px::non_finite_report met = stopped_by([&] {
+    fit(spoilt_by_callback, [&](const px::epoch_record&) {
+      spoilt_by_callback.step(std::span<const float>(bad.inputs), std::span<const float>(bad.targets),
+                              px::quadratic{}, optimizer);
+      return true;
+    });
+  });
+  CHECK(met.where == "the loss of a step that is not fit's");
+  CHECK(met.samples.empty());
+}
+
+TEST_CASE("A rule of the user's is the network's again after fit", "[train]") {
+  regression<px::fp32> net{px::seed{1}};
+  net.watch(px::non_finite::skip);
+  px::fit(net, support::random_targets(12, 5, 3), px::quadratic{}, optimizer, {.epochs = 1, .batch = 4});
+  CHECK(net.watch_rule() == px::non_finite::skip);
+}
+
+TEST_CASE("The sum of a loss is told as if no sample had been left out", "[train]") {
+  regression<px::fp32> net{px::seed{1}}, by_hand{px::seed{1}};
+  const px::history history =
+      px::fit(net, spoilt(), px::summed<px::quadratic>{}, px::sgd{.rate = 1e-3f},
+              {.epochs = 1, .batch = batch, .shuffle = false, .non_finite = px::non_finite::skip});
+  const px::dataset data = spoilt();
+  for (std::size_t i = 0; i < 11; ++i) {
+    if (i == bad_step) continue;
+    const std::size_t begin = i * batch, rows = std::min<std::size_t>(batch, samples - begin);
+    by_hand.step(std::span(data.inputs).subspan(begin * 5, rows * 5),
+                 std::span(data.targets).subspan(begin * 3, rows * 3), px::summed<px::quadratic>{},
+                 px::sgd{.rate = 1e-3f});
+  }
+  CHECK(history.epochs[0].loss == Approx(by_hand.totals().loss * samples / (samples - batch)).epsilon(1e-12));
 }

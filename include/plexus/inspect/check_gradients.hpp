@@ -114,6 +114,7 @@ class kept_network {
 
  private:
   Network& net_;
+  typename Network::unwatched_scope unwatched_{net_};
   batch_totals totals_;
   std::vector<std::vector<float>> values_;
 };

@@ -10,9 +10,11 @@ namespace plexus::inline PLEXUS_ABI {
 // crash, or later:
 //
 //   if (std::filesystem::exists(path)) px::load_checkpoint(net, path);
-//   px::fit(net, data, loss, optimizer, {.epochs = all - int(net.training_state().epoch), …,
-//                                        .on_epoch = px::checkpoints(net, path)});
+//   const int left = all - int(net.training_state().epoch);
+//   if (left > 0) px::fit(net, data, loss, optimizer, {.epochs = left, …, .on_epoch = px::checkpoints(net,
+//   path)});
 //
+// Epochs behind the last multiple of `every` are not in it; one that ends training early is, if it is such.
 // The file under that name is whole at any time: the new one replaces it at once.
 template <class Network>
 class checkpoints {

@@ -8,7 +8,9 @@
 #include <plexus/train/least_loss_epoch.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstring>
+#include <optional>
 #include <unordered_map>
 
 namespace plexus::inline PLEXUS_ABI {
@@ -189,10 +191,14 @@ inline std::vector<stored_tensor> best_numbers(const least_loss_epoch& best) {
   return {number(best_loss_name, best.loss), number(best_epoch_name, best.epoch)};
 }
 
-// With room for the tensors, where they are kept.
+// Of a network that has completed `epochs`, with room for the tensors, where they are kept.
 template <class Parameters>
-least_loss_epoch best_in(std::span<const stored_tensor> numbers, const Parameters& tensors, bool keeps) {
+least_loss_epoch best_in(std::span<const stored_tensor> numbers, std::uint64_t epochs,
+                         const Parameters& tensors, bool keeps) {
   least_loss_epoch best{number_in<double>(numbers[0]), number_in<std::uint64_t>(numbers[1]), {}};
+  require(!std::isnan(best.loss) && best.epoch <= epochs, "restoring the best epoch",
+          "its loss is not a number, or it is a later epoch than the last one",
+          "give a checkpoint of save_checkpoint()");
   if (keeps) {
     for (const auto& tensor : tensors) best.tensors.emplace_back(tensor.values.size);
   }
@@ -251,6 +257,7 @@ void save(Network& net, const std::filesystem::path& path) {
 // network stays as it was.
 template <class Network>
 void load(Network& net, const std::filesystem::path& path) {
+  net.refuse_average("loading a network");
   const auto all = net.tensors();
   std::vector<stored_tensor> wanted;
   safetensors::describe(all, "", wanted);
@@ -278,9 +285,9 @@ void save_checkpoint(Network& net, const std::filesystem::path& path) {
       tensors.push_back(std::move(number));
     }
   }
-  if (const least_loss_epoch& best = net.best_epoch(); best.epoch > 0) {
-    for (stored_tensor& number : safetensors::best_numbers(best)) tensors.push_back(std::move(number));
-    const auto kept = safetensors::kept_tensors(all, best);
+  if (const auto& best = net.best_epoch()) {
+    for (stored_tensor& number : safetensors::best_numbers(*best)) tensors.push_back(std::move(number));
+    const auto kept = safetensors::kept_tensors(all, *best);
     const std::size_t begin = tensors.size();
     safetensors::describe(kept, safetensors::best_prefix, tensors);
     safetensors::download(net.stream(), kept, std::span(tensors).subspan(begin));
@@ -301,7 +308,7 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   const std::string optimizer = name == file.metadata().end() ? "" : name->second;
   const bool has_plateau = safetensors::has_prefix(file, safetensors::plateau_prefix);
   const bool has_best = safetensors::has_prefix(file, safetensors::best_numbers_prefix);
-  const bool has_best_tensors = safetensors::has_prefix(file, safetensors::best_prefix);
+  const bool has_best_tensors = has_best && safetensors::has_prefix(file, safetensors::best_prefix);
   std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
   safetensors::describe(all, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
@@ -319,13 +326,17 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
   const plateau_state plateau =
       has_plateau ? safetensors::plateau_in(std::span(tensors).subspan(plateau_begin)) : plateau_state{};
+  std::optional<least_loss_epoch> best;
+  if (has_best) {
+    const auto epochs = safetensors::number_in<std::uint64_t>(tensors[0]);
+    best = safetensors::best_in(std::span(tensors).subspan(best_begin), epochs, all, has_best_tensors);
+  }
   const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);
   net.set_plateau(plateau);
-  net.best_epoch() = {};
-  if (has_best) {
-    const auto best = std::span(tensors).subspan(best_begin);
-    net.best_epoch() = safetensors::best_in(best, all, has_best_tensors);
-    safetensors::upload(net.stream(), safetensors::kept_tensors(all, net.best_epoch()), best.subspan(2));
+  net.best_epoch() = std::move(best);
+  if (has_best_tensors) {
+    safetensors::upload(net.stream(), safetensors::kept_tensors(all, *net.best_epoch()),
+                        std::span(tensors).subspan(best_begin + 2));
   }
   const auto stored = std::span(tensors).first(plateau_begin).subspan(numbers);
   safetensors::upload(net.stream(), all, stored.first(all.size()));

@@ -83,7 +83,7 @@ struct batch_norm {
       }
     }
 
-    // A single value has no variance: it teaches nothing.
+    // A single value has no variance, and no statistics are learnt of it. In training its channel is σ(β).
     static void update_statistics(context& on, float* running, const layer_pass& pass, int n,
                                   const int* skip) {
       const float count = values(n);
@@ -101,7 +101,7 @@ struct batch_norm {
     static int value_rows(int n) { return kernels::rows_of_values<channels, pixels>(n); }
 
     // The batch's mean and variance of each channel.
-    static float* batch_moments(const layer_pass& pass) { return reinterpret_cast<float*>(pass.kept); }
+    static float* batch_moments(const layer_pass& pass) { return reinterpret_cast<float*>(pass.of_batch); }
 
     static kernels::moments moments_of(const float* running, const layer_pass& pass) {
       if (!pass.training) return {running, running + variance_place, Constants.epsilon};

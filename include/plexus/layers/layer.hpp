@@ -26,8 +26,8 @@
 //                                                   samples, unless *skip, in device memory, is not 0; skip
 //                                                   may be null
 //
-// Both are templates over the network's precision: x and delta have elements of Precision::storage, and so
-// have the weights that w is made of.
+// forward and backward are templates over the network's precision: x and delta have elements of
+// Precision::storage, and so have the weights that w is made of.
 //
 // A specification that takes only certain inputs says so with `template <class InputShape> accepts` and names
 // them with the type `expected`.
@@ -96,9 +96,10 @@ struct layer_view {
 
 // A pass through a layer, forward and back.
 struct layer_pass {
-  bool training = false;          // as in training, or as in use: dropout drops nothing then
-  unsigned char* kept = nullptr;  // what is kept of the batch, then (n, kept_bytes); null where nothing is
-  random_step random{};           // in training, of a layer that draws random numbers
+  bool training = false;              // as in training, or as in use: dropout drops nothing then
+  unsigned char* kept = nullptr;      // (n, kept_bytes), or null where nothing is kept
+  unsigned char* of_batch = nullptr;  // kept_bytes_of_batch, until the update; null likewise
+  random_step random{};               // in training, of a layer that draws random numbers
 };
 
 // What a forward pass leaves: the outputs a = σ(z) and, where σ' cannot be had from them, z; both (n, out).

@@ -53,6 +53,7 @@ struct loss_scaler {
   loss_scaling rules;
   loss_scale now;
   int overflow = 0;  // whether the last backward pass left a gradient that is not finite
+  int stopped = 0;   // whether training has been stopped, so that the scale stays as it is
 };
 
 // The derivative that takes the scale out of the input's gradient.
@@ -86,6 +87,7 @@ struct adjust_loss_scale {
   loss_scaler* scaler;
 
   PLEXUS_FN void operator()(std::size_t) const {
+    if (scaler->stopped) return;
     const loss_scaling& rules = scaler->rules;
     loss_scale& now = scaler->now;
     if (scaler->overflow) {

@@ -4,6 +4,7 @@
 
 #include <plexus/core/reduce.hpp>
 #include <plexus/losses/loss_pass.hpp>
+#include <plexus/losses/loss_scaling.hpp>
 
 #include <cfloat>
 #include <climits>
@@ -20,6 +21,7 @@ enum class non_finite {
 struct step_watch {
   int skips = 0;                       // whether this step's update changes nothing
   int stops = 0;                       // whether that lasts
+  int by_loss = 0;                     // whether it was the loss of the first such step that was not finite
   unsigned bad_gradient = UINT_MAX;    // of the first such step, the first one's place in the arena
   std::uint64_t step = 0;              // the number of this step, counted from 1
   std::uint64_t first = 0;             // the number of the first step that was not finite, or 0
@@ -49,6 +51,7 @@ struct add_watched_results {
     const bool is_finite = fabs(loss) <= DBL_MAX;
     watch->skips = !is_finite || (watch->stops != 0 && watch->skips != 0) ? 1 : 0;
     if (!is_finite) {
+      if (watch->first == 0) watch->by_loss = 1;
       watch->samples_left_out += static_cast<std::uint64_t>(values.cols);
       return;
     }
@@ -81,9 +84,12 @@ struct watch_gradients {
 
 // Where the loss is scaled, a step that is watched for begins as one that overflows.
 struct begin_overflow {
-  int* overflow;
+  loss_scaler* scaler;
   const step_watch* watch;  // or null
-  PLEXUS_FN void operator()(std::size_t) const { *overflow = watch != nullptr ? watch->skips : 0; }
+  PLEXUS_FN void operator()(std::size_t) const {
+    scaler->overflow = watch != nullptr ? watch->skips : 0;
+    scaler->stopped = watch != nullptr && watch->stops != 0 ? watch->skips : 0;
+  }
 };
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -92,12 +92,15 @@ class training_run {
         last_step_(net, {net, batches_, loss, optimizer, batches.size() % options.batch,
                          options.on_plateau.has_value()}),
         order_(static_cast<std::size_t>(batches.size())),
-        best_(net, options.stop_early) {
+        best_(net, options.stop_early),
+        rule_before_(net.watch_rule()) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
     net.reserve(options.batch);
     net.watch(options.non_finite);
   }
-  ~training_run() { net_.watch(non_finite::go_on); }
+  training_run(const training_run&) = delete;
+  training_run& operator=(const training_run&) = delete;
+  ~training_run() { net_.watch(rule_before_); }
 
   history operator()() {
     history result;
@@ -122,15 +125,18 @@ class training_run {
   // The losses of the last epoch say nothing about its last step.
   history ended(history& result, stop_reason reason) {
     result.restored_epoch = best_.restore();
-    if (options_.non_finite != non_finite::go_on) {
-      const std::string name = tensor_not_finite();
-      if (!name.empty()) {
-        throw non_finite_error(name + " is no longer finite after the last step", {.where = name},
-                               std::move(result));
-      }
-    }
     result.reason = reason;
     return std::move(result);
+  }
+
+  // So that nobody keeps or saves tensors that are not finite: a step may leave such whose own loss is.
+  void require_finite_tensors(int epoch, history& result) {
+    if (options_.non_finite == non_finite::go_on) return;
+    const std::string name = tensor_not_finite();
+    if (name.empty()) return;
+    result.reason = stop_reason::not_finite;
+    throw non_finite_error(name + " is no longer finite after epoch " + std::to_string(epoch),
+                           {.epoch = epoch, .where = name}, std::move(result));
   }
 
   // The name of the first one, empty where all are finite.
@@ -148,32 +154,38 @@ class training_run {
   // training, and notes it where it was skipped.
   void look_at_steps(int epoch, history& result) {
     const step_watch now = net_.watched();
-    if (now.first <= watched_before_.step || result.first_non_finite) return;
-    non_finite_report met{epoch, now.first - watched_before_.step, {}, {}};
+    if (now.first == 0 || result.first_non_finite) return;
+    // A step that is none of this epoch's is one that a callback has made.
+    const bool is_ours = now.first > watched_before_.step;
+    non_finite_report met{epoch, is_ours ? now.first - watched_before_.step : 0, {}, {}};
     const auto first = static_cast<std::size_t>(options_.batch) * static_cast<std::size_t>(met.step - 1);
-    const auto rows = std::min(static_cast<std::size_t>(options_.batch), order_.size() - first);
-    const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(first);
-    met.samples.assign(begin, begin + static_cast<std::ptrdiff_t>(rows));
+    if (is_ours && first < order_.size()) {
+      const auto rows = std::min(static_cast<std::size_t>(options_.batch), order_.size() - first);
+      const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(first);
+      met.samples.assign(begin, begin + static_cast<std::ptrdiff_t>(rows));
+    }
     if (options_.non_finite == non_finite::skip) {
-      met.where = now.bad_gradient == UINT_MAX ? "the loss"
-                                               : "the gradient of " + net_.parameter_at(now.bad_gradient);
+      met.where = now.by_loss != 0 ? "the loss" : "the gradient of " + net_.parameter_at(now.bad_gradient);
       result.first_non_finite = std::move(met);
       return;
     }
-    std::rotate(order_.begin(), begin, order_.end());
-    met.where = place_not_finite(static_cast<int>(rows));
+    met.where = met.samples.empty() ? "the loss of a step that is not fit's" : place_not_finite(met);
+    result.reason = stop_reason::not_finite;
     throw non_finite_error("the loss is no longer finite in " + met.text(), met, std::move(result));
   }
 
-  // In the network, which no step has changed since, for the first samples of the order.
-  std::string place_not_finite(int rows) {
+  // In the network, which no step has changed since.
+  std::string place_not_finite(const non_finite_report& met) {
     if (const std::string name = tensor_not_finite(); !name.empty()) {
       return name + ", since an earlier step";
     }
+    const int rows = static_cast<int>(met.samples.size());
+    std::rotate(order_.begin(), std::ranges::find(order_, met.samples.front()), order_.end());
     batches_.begin(net_.stream(), order_, net_.training_state().epoch);
     batches_.next(net_.stream(), rows);
     batches_.draw(net_.stream(), rows);
-    const std::size_t layer = net_.first_layer_not_finite(batches_.inputs(rows));
+    const std::size_t layer =
+        net_.first_layer_not_finite(batches_.inputs(rows), steps_before_ + met.step - 1);
     return layer == Network::layer_count ? "the loss, of outputs that are finite"
                                          : "the outputs of layer " + std::to_string(layer);
   }
@@ -189,6 +201,7 @@ class training_run {
     net_.reset_totals();
     skipped_before_ = skipped_steps();
     watched_before_ = net_.watched();
+    steps_before_ = net_.training_state().step;
     clock::time_point next_report = begin + report_interval;
     int done = 0;
     while (done < batches_.size() && steps_left(result)) {
@@ -218,7 +231,9 @@ class training_run {
   // What the epoch has come to; waits for the device.
   epoch_record record_of(int epoch, int done, clock::time_point begin) const {
     const std::uint64_t left_out = net_.watched().samples_left_out - watched_before_.samples_left_out;
-    const evaluation mean = mean_of<Network, Loss>(net_.totals(), done - static_cast<double>(left_out));
+    const double counted = done - static_cast<double>(left_out);
+    evaluation mean = mean_of<Network, Loss>(net_.totals(), counted);
+    if (summed_loss<Loss>) mean.loss *= done / counted;  // as if all had counted
     const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
     return {epoch,        mean.loss, mean.accuracy,  {},
             {},           seconds,   done / seconds, skipped_steps() - skipped_before_,
@@ -249,7 +264,8 @@ class training_run {
       record.validation_loss = judged.loss;
       record.validation_accuracy = judged.accuracy;
     }
-    see_plateau(record);
+    if (done == batches_.size()) see_plateau(record);
+    require_finite_tensors(epoch, result);
     result.epochs.push_back(record);
     if (options_.progress) {
       training_progress now = progress_of(epoch, done, record);
@@ -290,12 +306,15 @@ class training_run {
   best_epoch<Network> best_;
   std::uint64_t skipped_before_ = 0;  // this epoch
   step_watch watched_before_;         // this epoch
+  std::uint64_t steps_before_ = 0;    // this epoch, of the network's life
+  non_finite rule_before_;            // this run
 };
 
 // What fit() checks before anything changes.
 template <class Network, class Data, class Loss, class Optimizer>
 void require_trainable(const Network& net, const Data& data, const Loss& loss, const Optimizer& optimizer,
                        const fit_options& options) {
+  net.refuse_average("training a network");
   validate_optimizer(optimizer);
   validate_loss(loss, Network::output_size);
   validate(options, require_fit("training a network", net, data).samples);

@@ -21,7 +21,7 @@ struct epoch_record {
   double rate_factor = 1;           // of the rate in this epoch, by reduce_on_plateau
 };
 
-enum class stop_reason { epochs_done, error_small_enough, step_limit, no_improvement, asked_to };
+enum class stop_reason { epochs_done, error_small_enough, step_limit, no_improvement, asked_to, not_finite };
 
 inline const char* to_string(stop_reason reason) {
   switch (reason) {
@@ -35,6 +35,8 @@ inline const char* to_string(stop_reason reason) {
       return "no improvement any more";
     case stop_reason::asked_to:
       return "asked to stop";
+    case stop_reason::not_finite:
+      return "no longer finite";
   }
   return "unknown";
 }

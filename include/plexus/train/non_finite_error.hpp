@@ -16,8 +16,8 @@ class non_finite_error : public error {
         report(std::move(met)),
         past(std::move(so_far)) {}
 
-  non_finite_report report;  // the step and its samples are empty where it was found after the last step
-  history past;              // the epochs before it
+  non_finite_report report;  // without a step and samples where it was found at an epoch's end
+  history past;              // the epochs before it, and all steps that were made
 };
 
 }  // namespace plexus::inline PLEXUS_ABI

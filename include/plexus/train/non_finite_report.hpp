@@ -1,4 +1,5 @@
-// The first step of a training run whose loss or gradients were NaN or infinite.
+// The first step of a training run that was not finite: whose loss, or where steps are skipped whose
+// gradients, were NaN or infinite.
 #pragma once
 
 #include <plexus/platform.hpp>
@@ -12,12 +13,13 @@ namespace plexus::inline PLEXUS_ABI {
 
 struct non_finite_report {
   int epoch = 0;               // counted from 1
-  std::uint64_t step = 0;      // of that epoch, counted from 1
+  std::uint64_t step = 0;      // of that epoch, counted from 1; 0 where a callback made it
   std::vector<int> samples{};  // of the step's batch: their places in the data set
   std::string where{};         // it was first met in: a parameter, a layer's outputs, a gradient or the loss
 
   // "step 3 of epoch 2 (samples 7, 1 and 30 more): the outputs of layer 0"
   std::string text() const {
+    if (step == 0) return "epoch " + std::to_string(epoch) + ": " + where;
     constexpr std::size_t shown = 8;
     std::string list;
     for (std::size_t i = 0; i < std::min(samples.size(), shown); ++i)

@@ -29,27 +29,31 @@ class recorded_step {
       memory_version_ = net_.memory_version();
       return;
     }
-    if (graph_) {
-      net_.count_updates(updates_);
-    } else {
-      record();
-    }
+    if (!graph_) record();
     if (updates_ > 0) net_.refuse_average("updating a network");
     graph_.launch(net_.stream());
+    net_.set_effects({net_.effects().step + updates_, rows_in_training_});
   }
 
  private:
-  // What is recorded counts its updates as if it had run, which it will once now.
+  // What work does on the host is undone, since it has not run yet, and done again with each replay.
   void record() {
-    const std::uint64_t before = net_.training_state().step;
+    const undone_at_end effects{net_, net_.effects()};
     graph_ = graph::capture(net_.stream(), work_);
-    updates_ = net_.training_state().step - before;
+    updates_ = net_.effects().step - effects.before.step;
+    rows_in_training_ = net_.effects().rows_in_training;
   }
+  struct undone_at_end {
+    Network& net;
+    host_effects before;
+    ~undone_at_end() { net.set_effects(before); }
+  };
 
   Network& net_;
   Work work_;
   std::uint64_t memory_version_ = std::numeric_limits<std::uint64_t>::max();  // none that there is
   std::uint64_t updates_ = 0;                                                 // in a replay
+  int rows_in_training_ = 0;                                                  // after one
   graph graph_;
 };
 
