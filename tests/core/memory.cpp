@@ -98,12 +98,13 @@ TEST_CASE("An exception while recording ends the capture and passes on", "[core]
 // Where streams run their work as late as they may, without the event the copy would come first.
 TEST_CASE("A stream waits for an event of another", "[core][stream]") {
   const stream first, second;
-  event done;
+  event done{GENERATE(as<unsigned>{}, cudaEventDefault, event::sleeping)};
   const buffer<float> memory = to_device<float>(first.get(), {1, 2, 3});
   for_each(first.get(), 3, add_one{memory.data()});
   done.record(first.get());
   second.wait(done);
   CHECK(to_host(second.get(), memory.view()) == std::vector<float>{2, 3, 4});
+  done.synchronize();
 }
 
 TEST_CASE("Two events time the work between them", "[core][stream]") {

@@ -1,5 +1,6 @@
 // Samples in mapped files are those that the readers of whole files give, and training on them gives the same
 // bits.
+#include <plexus/data/augmented.hpp>
 #include <plexus/data/dataset_source.hpp>
 #include <plexus/data/mapped_idx.hpp>
 #include <plexus/data/mapped_npy.hpp>
@@ -14,6 +15,7 @@
 #include <filesystem>
 #include <numeric>
 #include <set>
+#include <thread>
 
 namespace {
 
@@ -144,6 +146,35 @@ TEST_CASE("A mapped source may be moved, and its file replaced meanwhile") {
   const px::mapped_source mapped = std::move(first);
   px::write_npy(folder / "x.npy", {1, 1}, random_values(1));
   check_same(mapped, {.features = 2, .outputs = 2, .inputs = inputs, .targets = inputs});
+}
+
+// For the thread sanitizer.
+TEST_CASE("Several threads may fill from one source at once") {
+  const temporary_folder folder;
+  write_file(folder / "images",
+             big_endian(0x803) + big_endian(samples) + big_endian(3) + big_endian(4) + pixels);
+  write_file(folder / "labels", big_endian(0x801) + big_endian(samples) + class_bytes);
+  px::write_npy(folder / "x.npy", {samples, 3, 4}, random_values(samples * features));
+  const px::dataset whole = px::load_idx(folder / "images", folder / "labels");
+  const px::dataset_source in_memory(whole);
+  const px::mapped_source images = px::map_idx(folder / "images", folder / "labels"),
+                          values = px::map_npy({.inputs = folder / "x.npy", .targets = folder / "x.npy"});
+  const px::augmented noisy(
+      images, [](std::span<float> x, px::random_stream random) { x[0] += random.uniform(0); }, px::seed{1});
+  for (const px::batch_source* source :
+       std::initializer_list<const px::batch_source*>{&in_memory, &images, &values, &noisy}) {
+    const px::dataset expected = filled(*source);
+    std::vector<px::dataset> results(4);
+    {
+      std::vector<std::jthread> threads;
+      for (px::dataset& result : results) threads.emplace_back([&] { result = filled(*source); });
+    }
+    for (const px::dataset& result : results) {
+      CHECK(result.inputs == expected.inputs);
+      CHECK(result.labels == expected.labels);
+      CHECK(result.targets == expected.targets);
+    }
+  }
 }
 
 // Whatever the corpora of the fuzzers hold is refused, or mapped to what the reader of whole files makes of

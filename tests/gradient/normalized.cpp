@@ -3,6 +3,8 @@
 
 #include "central_differences.hpp"
 
+#include <cmath>
+
 namespace px = plexus;
 using central_differences::check_gradients;
 
@@ -20,10 +22,25 @@ void check(int n) {
 
 TEST_CASE("Gradients through batch normalisation", "[gradient]") {
   using namespace px;
-  check<network<input<5>, dense<4>, batch_norm<px::tanh>, dense<3>>>(6);
+  check<network<input<5>, dense<4, identity, no_bias>, batch_norm<px::tanh>, dense<3>>>(6);
   check<
       network<image<2, 5, 4>, conv2d<3, 3, identity, no_bias>, batch_norm<softplus>, batch_norm<>, dense<3>>>(
       3);
+}
+
+TEST_CASE("Before batch normalisation the slopes of a bias are 0, but for rounding", "[gradient]") {
+  px::network<px::input<5>, px::dense<4>, px::batch_norm<px::tanh>, px::dense<3>> net{px::seed{21}};
+  const px::dataset data = support::random_targets(6, 5, 3);
+  const auto found = px::inspect::check_gradients(net, px::quadratic{}, data.inputs, data.targets);
+  INFO(to_string(found));
+  for (const auto& tensor : found.tensors) {
+    if (tensor.name == "0.bias") {
+      CHECK(tensor.faint == 4);
+      CHECK(std::abs(tensor.by_backward) < 1e-6);
+    } else {
+      CHECK(tensor.passed(1e-3));
+    }
+  }
 }
 
 TEST_CASE("Gradients through layer normalisation", "[gradient]") {

@@ -24,6 +24,18 @@ struct steep {
   PLEXUS_FN px::loss_term operator()(float a, float y) const { return {(a - y) * (a - y), 4 * (a - y)}; }
 };
 
+// A user's loss that is so large that its rounding hides how it changes.
+struct large {
+  float factor = 1;  // of the slope; wrong unless 1
+  PLEXUS_FN px::loss_term operator()(float a, float y) const {
+    return {1e7f + (a - y) * (a - y), factor * 2 * (a - y)};
+  }
+};
+
+struct constant {
+  PLEXUS_FN px::loss_term operator()(float, float) const { return {1, 0}; }
+};
+
 struct without_slope {
   PLEXUS_FN px::loss_term operator()(float a, float) const { return {a, NAN}; }
 };
@@ -66,11 +78,15 @@ using convolutional =
     px::network<px::image<2, 6, 6>, px::conv2d<4, 3, px::relu, px::same>, px::max_pool<2>,
                 px::local_response_norm<3>, px::conv2d<3, 2, px::gelu>, px::average_pool<2>, px::dense<3>>;
 
+using normalized = px::network<px::input<5>, px::dense<4, px::identity, px::no_bias>,
+                               px::batch_norm<px::tanh>, px::dense<3>>;
+
 // All that a check might leave a trace in.
 template <class Network>
 auto state_of(Network& net) {
   auto values = support::parameter_values(net);
   for (const auto& tensor : net.optimizer_state()) values.push_back(px::to_host(net.stream(), tensor.values));
+  for (const auto& tensor : net.statistics()) values.push_back(px::to_host(net.stream(), tensor.values));
   const auto totals = net.totals();
   return std::tuple(values, totals.loss, totals.correct, net.training_state().epoch,
                     net.training_state().step, net.optimizer_updates());
@@ -140,8 +156,8 @@ TEST_CASE("The check says which value is worst, and what its two numbers are", "
     CHECK(tensor.by_backward == static_cast<double>(by_backward));
   }
   const std::string text = to_string(found);
-  CHECK(text.find("tensor    shape   checked  kinks  faint  worst error      at") == 0);
-  CHECK(text.find("\n0.weight  (4, 5)        7      0      0      3.3e-01  (") != std::string::npos);
+  CHECK(text.find("tensor    shape   checked  zeros  kinks  faint  worst error      at") == 0);
+  CHECK(text.find("\n0.weight  (4, 5)        7      0      0      0      3.3e-01  (") != std::string::npos);
 }
 
 TEST_CASE("Places are spread over a tensor, each taken once", "[inspect]") {
@@ -170,6 +186,31 @@ TEST_CASE("What lies at a kink is left out, and too much of it does not pass", "
   CHECK(failing(found) == std::vector<std::string>{"0.bias", "input"});
 }
 
+TEST_CASE("What drowns in the rounding of the loss does not pass, be it right or wrong", "[inspect]") {
+  const px::dataset data = support::random_targets(6, 5, 3);
+  for (const float factor : {1.0f, 0.0f}) {
+    two_layers<px::tanh, px::identity> net{px::seed{4}};
+    const auto found = check(net, data, large{factor});
+    INFO(to_string(found));
+    CHECK(found.worst() < 1e-2);  // which says nothing
+    CHECK_FALSE(found.passed());
+    CHECK(failing(found).size() == 5);
+    for (const auto& tensor : found.tensors) CHECK(2 * tensor.faint > tensor.checked - tensor.zeros);
+  }
+}
+
+TEST_CASE("What the loss does not depend on is counted apart, and passes", "[inspect]") {
+  px::dataset data = support::random_targets(6, 5, 3);
+  for (std::size_t i = 0; i < data.inputs.size(); i += 5) data.inputs[i] = data.inputs[i + 3] = 0;
+  two_layers<px::tanh, px::identity> net{px::seed{4}};
+  const auto found = check(net, data, px::quadratic{});
+  INFO(to_string(found));
+  CHECK(found.tensors[0].zeros == 8);  // two inputs are 0, and have four weights each
+  CHECK(found.tensors[0].faint == 0);
+  CHECK(found.passed());
+  CHECK_FALSE(check(net, data, constant{}).passed());  // on nothing
+}
+
 TEST_CASE("A gradient that is not finite does not pass", "[inspect]") {
   two_layers<px::tanh, px::identity> net;
   const auto found = check(net, support::random_targets(2, 5, 3), without_slope{});
@@ -177,9 +218,10 @@ TEST_CASE("A gradient that is not finite does not pass", "[inspect]") {
   CHECK(found.worst() == std::numeric_limits<double>::infinity());
 }
 
-TEST_CASE("A check leaves a network as it was, also where it fails", "[inspect]") {
+TEMPLATE_TEST_CASE("A check leaves a network as it was, also where it fails", "[inspect]",
+                   (two_layers<px::tanh, px::identity>), normalized) {
   const px::dataset data = support::random_targets(4, 5, 3);
-  two_layers<px::tanh, px::identity> net{px::seed{4}};
+  TestType net{px::seed{4}};
   for (int i = 0; i < 3; ++i)
     net.step(std::span<const float>(data.inputs), std::span<const float>(data.targets), px::quadratic{},
              px::adam{});

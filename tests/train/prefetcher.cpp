@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "support/data.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <limits>
 #include <map>
@@ -36,7 +37,7 @@ template <class Before>
 class watched : public px::dataset_source {
  public:
   watched(const px::dataset& data, Before before) : dataset_source(data), before_(std::move(before)) {}
-  void fill(std::uint64_t epoch, std::span<const int> samples, const px::host_batch& to) const override {
+  void fill(std::uint64_t epoch, std::span<const int> samples, const px::batch_view& to) const override {
     before_(epoch, samples);
     dataset_source::fill(epoch, samples, to);
   }
@@ -44,6 +45,19 @@ class watched : public px::dataset_source {
  private:
   Before before_;
 };
+
+// Longer than fit lets pass between two reports of progress.
+constexpr auto time_to_report = std::chrono::milliseconds(120);
+
+// Waits for what another thread does; false where it does not.
+template <class Condition>
+bool comes_true(Condition condition) {
+  for (int tries = 0; tries < 10'000; ++tries) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -84,21 +98,62 @@ TEST_CASE("Judging a source is judging the data set", "[train]") {
   }
 }
 
-TEST_CASE("A slow source changes nothing, and neither does slow training", "[train]") {
+TEST_CASE("A slow source changes nothing", "[train]") {
   const px::dataset data = support::largest_feature(60, 6, 4);
   const px::fit_options options{.epochs = 2, .batch = 8};
-  const values expected = trained_on(data, options);
   const watched slow(data, [](std::uint64_t, std::span<const int> samples) {
     if (samples[0] % 3 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   });
-  CHECK(trained_on(slow, options) == expected);
+  CHECK(trained_on(slow, options) == trained_on(data, options));
+}
 
-  px::fit_options slow_training = options;
-  slow_training.on_epoch = [](const px::epoch_record&) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return true;
+TEST_CASE("Where training is slow, four batches are prepared ahead and no more", "[train]") {
+  const px::dataset data = support::largest_feature(60, 6, 4);
+  px::fit_options options{.epochs = 1, .batch = 8};
+  const values expected = trained_on(data, options);
+  std::atomic<int> fills = 0;
+  const watched source(data, [&](std::uint64_t, std::span<const int>) {
+    if (++fills == 1) std::this_thread::sleep_for(time_to_report);  // after the first step, that is
+  });
+  int trained = 0, ahead = 0;
+  options.progress = [&](const px::training_progress& now) {
+    if (trained != 0) return;
+    trained = static_cast<int>(now.samples_done) / 8;
+    CHECK(comes_true([&] { return fills == trained + 4; }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // for a fifth, if there were one
+    ahead = fills - trained;
   };
-  CHECK(trained_on(px::dataset_source(data), slow_training) == expected);
+  CHECK(trained_on(source, options) == expected);
+  CHECK(trained == 1);
+  CHECK(ahead == 4);
+}
+
+TEST_CASE("A progress callback may evaluate on the source that is trained on", "[train]") {
+  const px::dataset data = support::largest_feature(60, 6, 4);
+  px::fit_options options{.epochs = 1, .batch = 8};
+  const values expected = trained_on(data, options);
+  std::atomic<int> fills = 0;
+  std::atomic<bool> judging = false, met = false;
+  const watched source(data, [&](std::uint64_t, std::span<const int> samples) {
+    if (samples.size() > 8) {
+      judging = true;
+      return;
+    }
+    ++fills;
+    if (fills == 2) std::this_thread::sleep_for(time_to_report);
+    if (fills == 3) met = comes_true([&] { return judging.load(); });  // amid the third: two threads ask
+  });
+  classifier net{px::seed{7}};
+  options.progress = [&](const px::training_progress& now) {
+    if (now.epoch_finished || judging) return;
+    const auto judged = [&](const auto& from) {
+      return px::evaluate(net, from, px::softmax_cross_entropy{}).loss;
+    };
+    CHECK(judged(source) == judged(data));
+  };
+  px::fit(net, source, px::softmax_cross_entropy{}, optimizer, options);
+  CHECK(support::parameter_values(net) == expected);
+  CHECK(met);
 }
 
 TEST_CASE("A source is asked for every sample once an epoch, by the number of the network's epoch",
@@ -157,7 +212,7 @@ class unchecked : public px::batch_source {
   px::source_shape shape() const override {
     return {data_.size(), data_.features, data_.outputs, !data_.labels.empty()};
   }
-  void fill(std::uint64_t, std::span<const int> samples, const px::host_batch& to) const override {
+  void fill(std::uint64_t, std::span<const int> samples, const px::batch_view& to) const override {
     for (std::size_t row = 0; row < samples.size(); ++row) {
       const auto sample = static_cast<std::size_t>(samples[row]);
       for (std::size_t j = 0; j < 3; ++j) to.inputs[row * 3 + j] = data_.inputs[sample * 3 + j];

@@ -11,9 +11,12 @@ namespace plexus::inline PLEXUS_ABI {
 // Owns an event: a point in a stream's work that another stream or the host can wait for.
 class event {
  public:
-  event() {
+  // The flags of one that is only waited for: it keeps no time, and the host sleeps instead of spinning.
+  static constexpr unsigned sleeping = cudaEventDisableTiming | cudaEventBlockingSync;
+
+  explicit event(unsigned flags = cudaEventDefault) {
     cudaEvent_t handle = nullptr;
-    check(cudaEventCreate(&handle), "creating an event");
+    check(cudaEventCreateWithFlags(&handle, flags), "creating an event");
     handle_.reset(handle);
   }
 
@@ -51,7 +54,7 @@ class stream {
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, destroy> handle_;
 };
 
-// Milliseconds between two recorded events; waits for the second.
+// Milliseconds between two recorded events that keep time; waits for the second.
 inline float elapsed_ms(const event& from, const event& to) {
   to.synchronize();
   float milliseconds = 0;

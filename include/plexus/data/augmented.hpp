@@ -20,7 +20,8 @@ class augmented : public batch_source {
   // gone on with from a checkpoint.
   using function = std::function<void(std::span<float> sample, random_stream random)>;
 
-  // Refers to `source`. The function is called on the thread that prepares batches.
+  // Refers to `source`. The function is called on the threads that prepare batches: by several at once where
+  // batch_source says so.
   augmented(const batch_source& source, function change, seed random)
       : source_(source), change_(std::move(change)), seed_(random) {
     require(change_ != nullptr, "augmenting a source of batches", "no function is given",
@@ -30,7 +31,7 @@ class augmented : public batch_source {
 
   source_shape shape() const override { return source_.shape(); }
 
-  void fill(std::uint64_t epoch, std::span<const int> samples, const host_batch& to) const override {
+  void fill(std::uint64_t epoch, std::span<const int> samples, const batch_view& to) const override {
     source_.fill(epoch, samples, to);
     const auto width = static_cast<std::size_t>(source_.shape().features);
     for (std::size_t row = 0; row < samples.size(); ++row) {

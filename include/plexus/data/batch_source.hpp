@@ -16,15 +16,18 @@ struct source_shape {
   bool labels = false;  // classes are what is to be learnt; if not, targets
 };
 
-// A batch in host memory that a source fills: one sample per row.
-struct host_batch {
+// The memory of a batch, one sample per row. What a source fills is in host memory.
+struct batch_view {
   std::span<float> inputs{};   // (rows, features)
   std::span<int> labels{};     // (rows), where the source has labels
   std::span<float> targets{};  // (rows, outputs), where it has not
 };
 
-// What `fit` trains on where the data are no dataset. A source is asked by one thread at a time, which is not
-// the one that called `fit`. What it throws ends the training and is thrown on by `fit`.
+// What `fit` trains on where the data are no dataset. What it throws ends the training and is thrown on by
+// `fit`.
+//
+// Each `fit` and each `evaluate` asks by a thread of its own, so that several ask at once where a progress
+// callback evaluates on the source that is trained on, or where two networks learn from it.
 class batch_source {
  public:
   virtual ~batch_source() = default;
@@ -32,8 +35,9 @@ class batch_source {
   virtual source_shape shape() const = 0;  // always the same
 
   // Row i of `to` becomes sample samples[i], in epoch `epoch` (from 0) of a network's life. The same call
-  // gives the same values, or training would not be reproducible.
-  virtual void fill(std::uint64_t epoch, std::span<const int> samples, const host_batch& to) const = 0;
+  // gives the same values, or training would not be reproducible. It may be made by several threads at once:
+  // what it changes in the source, such as a cache or the place in a file, must be guarded.
+  virtual void fill(std::uint64_t epoch, std::span<const int> samples, const batch_view& to) const = 0;
 
  protected:
   batch_source() = default;

@@ -20,7 +20,7 @@ class dataset_source : public batch_source {
     return {data_->size(), data_->features, data_->outputs, !data_->labels.empty()};
   }
 
-  void fill(std::uint64_t, std::span<const int> samples, const host_batch& to) const override {
+  void fill(std::uint64_t, std::span<const int> samples, const batch_view& to) const override {
     const auto copy_row = [](const auto& from, int sample, int width, auto to_rows, std::size_t row) {
       const auto count = static_cast<std::size_t>(width);
       std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(sample) * width, width,

@@ -31,9 +31,10 @@ class folds {
   // Throws plexus::error where the data are not valid, where there are fewer than two folds or more than
   // samples, and where data without labels are to be stratified.
   folds(const dataset& data, int count, seed random, fold_options options = {})
-      : data_(&data), count_(count), fold_of_(static_cast<std::size_t>(data.size())) {
+      : data_(&data), count_(count) {
     data.validate();
     require_use(options);
+    fold_of_.resize(static_cast<std::size_t>(data.size()));
     std::vector<int> order(fold_of_.size());
     std::iota(order.begin(), order.end(), 0);
     constexpr std::uint64_t stream = 0x666f6c6473;  // "folds": no other use of the seed draws these numbers

@@ -80,7 +80,7 @@ class mapped_source : public batch_source {
     return {inputs_.rows(), inputs_.width(), outputs_, !targets_.has_value()};
   }
 
-  void fill(std::uint64_t, std::span<const int> samples, const host_batch& to) const override {
+  void fill(std::uint64_t, std::span<const int> samples, const batch_view& to) const override {
     inputs_.copy(samples, to.inputs);
     if (targets_) {
       targets_->copy(samples, to.targets);

@@ -26,8 +26,8 @@ class batch_memory {
                          : target_view{nullptr, targets_.data(), shape_.outputs};
   }
 
-  // The first `rows` samples, for a source to fill.
-  host_batch to_fill(int rows) const {
+  // The first `rows` samples.
+  batch_view view(int rows) const {
     return {{inputs_.data(), values(rows, shape_.features)},
             {labels_.data(), shape_.labels ? values(rows, 1) : 0},
             {targets_.data(), shape_.labels ? 0 : values(rows, shape_.outputs)}};
@@ -36,7 +36,7 @@ class batch_memory {
   // Copies the first `rows` samples of `from`, on this device or in pinned memory.
   template <class From>
   void copy(cudaStream_t stream, const batch_memory<From>& from, int rows) const {
-    const host_batch to = to_fill(rows), source = from.to_fill(rows);
+    const batch_view to = view(rows), source = from.view(rows);
     copy_values(stream, to.inputs, source.inputs);
     copy_values(stream, to.labels, source.labels);
     copy_values(stream, to.targets, source.targets);

@@ -76,8 +76,8 @@ class prefetcher {
 
     batch_memory<pinned_memory> host;
     batch_memory<device_memory> device;
-    event copied;  // from host to device: the host's part may be filled again
-    event taken;   // by the training stream: the device's part may be overwritten
+    event copied{event::sleeping};  // from host to device: the host's part may be filled again
+    event taken{event::sleeping};   // by the training stream: the device's part may be overwritten
   };
 
   // ---- What the training thread does
@@ -136,7 +136,7 @@ class prefetcher {
   void prepare(slot& to, std::uint64_t epoch, std::span<const int> samples) {
     const int rows = static_cast<int>(samples.size());
     to.copied.synchronize();
-    const host_batch batch = to.host.to_fill(rows);
+    const batch_view batch = to.host.view(rows);
     source_.fill(epoch, samples, batch);
     require_usable(batch, samples);
     copies_.wait(to.taken);
@@ -145,7 +145,7 @@ class prefetcher {
   }
 
   // What dataset::validate() requires of all samples at once.
-  void require_usable(const host_batch& batch, std::span<const int> samples) const {
+  void require_usable(const batch_view& batch, std::span<const int> samples) const {
     const char* doing = "filling a batch";
     require_finite(batch.inputs, shape_.features, "input", doing, samples);
     require_finite(batch.targets, shape_.outputs, "target", doing, samples);
