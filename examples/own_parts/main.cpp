@@ -41,7 +41,6 @@ struct fourier_features {
     using output_shape = px::shape<InputShape::size * 2 * Waves>;
     using activation = px::identity;
 
-    static constexpr const char* name = "fourier_features";
     static constexpr int modules = 1;
     static constexpr std::array<px::parameter_spec, 0> parameters{};
 

@@ -75,7 +75,7 @@ TEST_CASE("Dropout drops by seed, layer, step and place, the same forward and ba
   const auto check = []<int Width>(std::integral_constant<int, Width>) {
     INFO("width " << Width);
     passes<one_dropout<Width>> of(px::seed{77});
-    for (const std::uint64_t step : {0, 1, 2}) {
+    for (std::uint64_t step = 0; step < 3; ++step) {
       const std::vector<float> factors = of.factors();
       CHECK(factors == expected_factors(77, 0, step, of.n, Width));
       double sum = 0;

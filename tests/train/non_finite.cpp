@@ -193,7 +193,7 @@ TEST_CASE("The layer is looked for in the step that failed, with what it dropped
   int stopped = 0;
   for (std::uint64_t seed = 0; seed < 8; ++seed) {
     network net{px::seed{seed}};
-    for (const std::size_t weight : {0, 2, 4})
+    for (const std::size_t weight : {0u, 2u, 4u})
       support::set_parameter(net, weight, {weight == 4 ? 1.0f : 1e20f});
     try {
       // A sample at a time: half of the steps drop what would overflow, and the mask changes with each step.

@@ -7,23 +7,48 @@
 namespace plexus::inline PLEXUS_ABI {
 namespace kernels {
 
-// epilogue(0, c, Σ terms) of channels of `pixels` pixels.
-template <class Terms, class Epilogue>
+// epilogue(0, c, Σ terms) of channels of `Pixels` pixels. Where these are fewer than a block's threads,
+// several samples are added up at once. One thread takes sample after sample, and adds up their sums in
+// double: there may be many.
+template <int Pixels, class Terms, class Epilogue>
 struct channel_sums {
   Terms terms;
-  int samples, pixels;
+  int samples;
   Epilogue epilogue;
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int channel) const {
-    const Terms of = terms;
-    const int first = channel * pixels;
-    float total = 0;
-    for (int sample = 0; sample < samples; ++sample) {
-      total += part_of_sum<float>(group, pixels, [=](int i) { return of(sample, first + i, channel); });
-    }
-    total = group.sum(total);
+    const float total = static_cast<float>(group.sum(part(group, channel)));
     if (group.rank() == 0) epilogue(0, channel, total);
+  }
+
+ private:
+  PLEXUS_FN double part(single_thread_group group, int channel) const {
+    const Terms of = terms;
+    const int first = channel * Pixels;
+    double total = 0;
+    for (int sample = 0; sample < samples; ++sample) {
+      total += part_of_sum<float>(group, Pixels, [=](int i) { return of(sample, first + i, channel); });
+    }
+    return total;
+  }
+
+  template <class Group>
+  PLEXUS_FN float part(Group group, int channel) const {
+    constexpr int lanes = power_of_two_from(Pixels, Group::size());
+    const int first = channel * Pixels;
+    float total = 0;
+    for (int sample = group.rank() / lanes; sample < samples; sample += group.size() / lanes) {
+      for (int i = group.rank() % lanes; i < Pixels; i += lanes) total += terms(sample, first + i, channel);
+    }
+    return total;
+  }
+
+  // The least that is not below `least`, or `most`.
+  static constexpr int power_of_two_from(int least, int most) {
+    int power = 1;
+    while (power < least && power < most) power *= 2;
+    return power;
   }
 };
 
@@ -53,7 +78,7 @@ void sum_channels(context& on, int samples, const Terms& terms, const Epilogue& 
     sum_columns(on, kernels::column_terms<Terms>{terms, samples, Channels}, epilogue);
   } else {
     for_each_long_row(on.stream(), Channels,
-                      kernels::channel_sums<Terms, Epilogue>{terms, samples, Pixels, epilogue});
+                      kernels::channel_sums<Pixels, Terms, Epilogue>{terms, samples, epilogue});
   }
 }
 
