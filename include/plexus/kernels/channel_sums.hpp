@@ -45,7 +45,7 @@ struct channel_sums {
   }
 
   // The least that is not below `least`, or `most`.
-  static constexpr int power_of_two_from(int least, int most) {
+  PLEXUS_FN static constexpr int power_of_two_from(int least, int most) {
     int power = 1;
     while (power < least && power < most) power *= 2;
     return power;
