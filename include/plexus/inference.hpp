@@ -1,5 +1,6 @@
-// For a program that only runs trained networks: layers, activations and network, without losses, optimisers
-// and training. A network is a template, whose functions for training are compiled where they are called.
+// For a program that only runs trained networks: layers, activations and network, without a loss, an
+// optimiser to train by, and fit(). A network is a template, whose functions for training are compiled where
+// they are called.
 #pragma once
 
 #include <plexus/activations/elu.hpp>
