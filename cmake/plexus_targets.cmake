@@ -53,10 +53,8 @@ endif()
 plexus_add_interface(plexus::plexus)
 if(PLEXUS_RESOLVED_DEVICE STREQUAL cuda)
   find_package(CUDAToolkit REQUIRED)
-  target_link_libraries(plexus::plexus INTERFACE CUDA::cudart)
-  if(TARGET Threads::Threads)  # the thread that prepares batches
-    target_link_libraries(plexus::plexus INTERFACE Threads::Threads)
-  endif()
+  find_package(Threads REQUIRED)  # one prepares batches
+  target_link_libraries(plexus::plexus INTERFACE CUDA::cudart Threads::Threads)
   if(PLEXUS_VENDOR_BLAS)
     target_link_libraries(plexus::plexus INTERFACE CUDA::cublas)
     target_compile_definitions(plexus::plexus INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:PLEXUS_VENDOR_BLAS>)

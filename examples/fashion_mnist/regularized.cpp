@@ -37,7 +37,7 @@ void train(const std::filesystem::path& folder) {
 
   network net{px::seed{42}};
   const auto updates =
-      std::uint64_t{epochs} * static_cast<std::uint64_t>((training.size() + batch - 1) / batch);
+      std::uint64_t{epochs} * static_cast<std::uint64_t>(px::divide_up(training.size(), batch));
   const px::scheduled optimizer{px::adamw{.rate = 2e-3f, .weight_decay = 0.05f},
                                 px::cosine{.steps = updates, .warm_up = updates / 20}};
   const px::history past = px::fit(net, training, px::softmax_cross_entropy{}, optimizer,

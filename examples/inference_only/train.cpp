@@ -18,7 +18,7 @@ void train(const char* weights, int epochs) {
   constexpr int batch = 64;
   const px::dataset images = inference_only::load_images(fashion_mnist::usual_folder, "train");
   const auto steps =
-      static_cast<std::uint64_t>(epochs) * static_cast<std::uint64_t>((images.size() + batch - 1) / batch);
+      static_cast<std::uint64_t>(epochs) * static_cast<std::uint64_t>(px::divide_up(images.size(), batch));
   inference_only::network net{px::seed{1}};
   px::fit(net, images, px::softmax_cross_entropy{},
           px::scheduled{px::adamw{.rate = 0.005f}, px::one_cycle{.steps = steps}},

@@ -36,14 +36,7 @@ struct pinball {
 template <int Waves>
 struct fourier_features {
   template <class InputShape>
-  struct layer {
-    using input_shape = InputShape;
-    using output_shape = px::shape<InputShape::size * 2 * Waves>;
-    using activation = px::identity;
-
-    static constexpr int modules = 1;
-    static constexpr std::array<px::parameter_spec, 0> parameters{};
-
+  struct layer : px::basic_layer<InputShape, px::shape<InputShape::size * 2 * Waves>> {
     // The functions that run on the device are objects; a group of threads shares a row.
     template <class T, class Out>
     struct forward_rows {
@@ -94,12 +87,10 @@ struct fourier_features {
                          px::matrix_view<const typename Precision::storage> x,
                          px::matrix_view<const typename Precision::storage> delta, const px::layer_pass&,
                          const InputDelta& dx) {
-      if constexpr (!std::is_same_v<InputDelta, px::no_input_delta>) {
-        using epilogue = decltype(px::times_derivative{dx.delta, dx.derivative});
-        px::for_each_row(
-            on.stream(), x.rows,
-            backward_rows<typename Precision::storage, epilogue>{x, delta, {dx.delta, dx.derivative}});
-      }
+      px::compute_input_delta(dx, [&]<class Epilogue>(const Epilogue& epilogue) {
+        px::for_each_row(on.stream(), x.rows,
+                         backward_rows<typename Precision::storage, Epilogue>{x, delta, epilogue});
+      });
     }
 
    private:
@@ -158,7 +149,7 @@ int main() {
     const bool right = gradients_are_right(seen);
     const bool low = learns(0.1f, seen, unseen), high = learns(0.9f, seen, unseen);
     if (right && low && high) return 0;
-    std::printf("%s\n", right ? "a quantile is off by more than 2%" : "a gradient is wrong");
+    std::fprintf(stderr, "%s\n", right ? "a quantile is off by more than 2%" : "a gradient is wrong");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
   }

@@ -38,7 +38,7 @@ using small_network = px::network<input, px::dense<16, px::silu>, px::dense<1>>;
 // With all parameters zero it answers with the mean of the targets, since these are standardised.
 linear_network mean_of_targets() {
   linear_network net;
-  net.initialize(px::seed{}, px::uniform{0, 0});
+  net.initialize(px::seed{}, px::constant{});
   return net;
 }
 
@@ -62,7 +62,7 @@ class committee {
   explicit committee(const px::dataset& training) {
     constexpr int epochs = 100, batch = 32;
     for (const auto& [learnt, held_back] : px::folds(training, 5, px::seed{7})) {
-      const int steps = epochs * ((learnt.size() + batch - 1) / batch);
+      const int steps = epochs * px::divide_up(learnt.size(), batch);
       const px::scheduled optimizer{px::adamw{.rate = 0.003f, .weight_decay = 0.3f},
                                     px::one_cycle{.steps = static_cast<std::uint64_t>(steps)}};
       small_network& net = members_.emplace_back(px::seed{members_.size() + 1});
