@@ -7,6 +7,8 @@
 #include "support/data.hpp"
 #include "support/files.hpp"
 
+#include <utility>
+
 namespace px = plexus;
 
 namespace {
@@ -148,4 +150,19 @@ TEST_CASE("While the weights are their average nothing trains, loads or counts",
   }
   CHECK(net.training_state().step == counted);
   CHECK(net.totals().loss == 0);
+}
+
+TEST_CASE("What is around what makes no difference to schedules, averages and the norm", "[train]") {
+  const px::adamw adamw{.rate = 0.03f};
+  const px::cosine cosine{.steps = 60, .warm_up = 5};
+  const auto trained = [](const auto& by) {
+    classifier<px::fp32> net{px::seed{1}};
+    train(net, by, 3);
+    return std::pair(support::parameter_values(net), average_of(net));
+  };
+  const auto expected = trained(px::clip_norm{px::averaged{px::scheduled{adamw, cosine}, 0.8f}, 0.5f});
+  CHECK(expected != trained(px::averaged{px::scheduled{adamw, cosine}, 0.8f}));  // the norm is cut
+  CHECK(expected == trained(px::averaged{px::clip_norm{px::scheduled{adamw, cosine}, 0.5f}, 0.8f}));
+  CHECK(expected == trained(px::averaged{px::scheduled{px::clip_norm{adamw, 0.5f}, cosine}, 0.8f}));
+  CHECK(expected == trained(px::scheduled{px::averaged{px::clip_norm{adamw, 0.5f}, 0.8f}, cosine}));
 }

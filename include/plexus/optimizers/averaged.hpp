@@ -6,7 +6,7 @@
 // Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", SIAM Journal on Control and
 // Optimization 30, 1992; in this form PyTorch's AveragedModel with get_ema_multi_avg_fn.
 //
-//   averaged{adamw{.rate = 1e-3f}, 0.999f}      a schedule goes inside, clip_norm outside
+//   averaged{adamw{.rate = 1e-3f}, 0.999f}
 //
 // Training goes on with the weights. To judge, predict or save with the average:
 //
@@ -41,9 +41,8 @@ inline constexpr auto averaged_name = [] {
 
 template <class Optimizer>
 struct averaged {
-  static_assert(!plexus::needs_gradient_norm<Optimizer>,
-                "clip_norm goes around all others: the norm is that of the gradients as they are");
   static constexpr const char* name = detail::averaged_name<Optimizer>.data();
+  static constexpr bool needs_gradient_norm = plexus::needs_gradient_norm<Optimizer>;
 
   Optimizer optimizer;
   float decay = 0.999f;

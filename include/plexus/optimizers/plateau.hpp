@@ -69,27 +69,6 @@ struct plateau_state {
   }
 };
 
-// Whether the optimiser, or the one that it is around, has a rate.
-template <class Optimizer>
-constexpr bool has_rate() {
-  if constexpr (requires(Optimizer o) { o.rate *= 1.0f; }) {
-    return true;
-  } else if constexpr (requires(Optimizer o) { o.optimizer; }) {
-    return has_rate<decltype(Optimizer::optimizer)>();
-  } else {
-    return false;
-  }
-}
-
-template <class Optimizer>
-PLEXUS_FN void multiply_rate(Optimizer& optimizer, float factor) {
-  if constexpr (requires { optimizer.rate *= factor; }) {
-    optimizer.rate *= factor;
-  } else {
-    multiply_rate(optimizer.optimizer, factor);
-  }
-}
-
 // The optimiser with its rate times the plateau's factor.
 template <class Optimizer>
 struct with_plateau {

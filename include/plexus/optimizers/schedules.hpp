@@ -95,10 +95,10 @@ struct one_cycle {
 
 template <class Optimizer, class Schedule>
 struct scheduled {
-  static_assert(
-      requires(Optimizer o) { o.rate; },
-      "scheduled: the optimiser has no member rate; clipping goes around, clip_norm{scheduled{...}, limit}");
+  static_assert(has_rate<Optimizer>(),
+                "scheduled: neither the optimiser nor one that it is around has a member rate");
   static constexpr const char* name = Optimizer::name;
+  static constexpr bool needs_gradient_norm = plexus::needs_gradient_norm<Optimizer>;
 
   Optimizer optimizer;
   Schedule schedule;
@@ -111,7 +111,7 @@ struct scheduled {
 
   PLEXUS_FN auto at(const update_moment& moment) const {
     Optimizer now = optimizer;
-    now.rate *= schedule(moment.step - 1);
+    multiply_rate(now, schedule(moment.step - 1));
     return step_of(now, moment);
   }
 };

@@ -55,6 +55,27 @@ inline constexpr bool needs_gradient_norm = requires {
   requires Optimizer::needs_gradient_norm;
 };
 
+// Whether the optimiser, or the one that it is around, has a rate.
+template <class Optimizer>
+constexpr bool has_rate() {
+  if constexpr (requires(Optimizer o) { o.rate *= 1.0f; }) {
+    return true;
+  } else if constexpr (requires(Optimizer o) { o.optimizer; }) {
+    return has_rate<decltype(Optimizer::optimizer)>();
+  } else {
+    return false;
+  }
+}
+
+template <class Optimizer>
+PLEXUS_FN void multiply_rate(Optimizer& optimizer, float factor) {
+  if constexpr (requires { optimizer.rate *= factor; }) {
+    optimizer.rate *= factor;
+  } else {
+    multiply_rate(optimizer.optimizer, factor);
+  }
+}
+
 // What is called for each parameter in this update.
 template <class Optimizer>
 PLEXUS_FN auto step_of(const Optimizer& optimizer, const update_moment& moment) {
