@@ -10,6 +10,7 @@
 #include <plexus/core/reduce.hpp>
 #include <plexus/layers/chain.hpp>
 #include <plexus/layers/fused_tensor.hpp>
+#include <plexus/least_loss_epoch.hpp>
 #include <plexus/linalg/gemm_choices.hpp>
 #include <plexus/losses/loss_pass.hpp>
 #include <plexus/losses/loss_scaling.hpp>
@@ -18,11 +19,12 @@
 #include <plexus/network_function.hpp>
 #include <plexus/optimizers/averaged.hpp>
 #include <plexus/optimizers/optimizer_memory.hpp>
-#include <plexus/train/least_loss_epoch.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
@@ -66,6 +68,13 @@ struct batch_bytes {
 
 namespace detail {
 
+// function.operator()<I>() for every I in [0, Count).
+template <std::size_t Count, class Function>
+constexpr void for_each_index(Function&& function) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (function.template operator()<I>(), ...); }
+  (std::make_index_sequence<Count>{});
+}
+
 // Not members of a network: compiled once for all networks of a program.
 
 inline void require_samples(matrix_view<const float> x, int input_size, const char* doing) {
@@ -89,16 +98,6 @@ inline void require_same_shape(matrix_view<const float> given, extent2d wanted, 
               what + " has the shape " + shape(given.rows, given.cols) + " with " + std::to_string(given.ld) +
                   " values from row to row",
               "give a matrix " + shape(wanted.height, wanted.width));
-}
-
-inline void require_labels(std::span<const int> labels, int output_size, const char* doing) {
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] >= 0 && labels[i] < output_size) continue;
-    throw error(doing,
-                "sample " + std::to_string(i) + " has label " + std::to_string(labels[i]) + " of " +
-                    std::to_string(output_size) + " classes",
-                "give class numbers from 0 to below the number of outputs");
-  }
 }
 
 inline void require_size(const char* doing, std::size_t size, int rows, int width) {
@@ -278,7 +277,7 @@ class basic_network {
             const Optimizer& optimizer) {
     const int n = sample_count(x);
     detail::require_size("training on a batch of labels", labels.size(), n, 1);
-    detail::require_labels(labels, output_size, "training on a batch of labels");
+    require_labels(labels, output_size, "training on a batch of labels", {}, "the network's outputs");
     require_finite(x, input_size, "input", "training on a batch of labels");
     const auto staged = stage(x.data(), n);
     copy_to_device(stream(), staged_labels_.data(), labels);
@@ -677,10 +676,12 @@ class basic_network {
   using copies = detail::copies_layout<layers, storage>;
   using statistics_layout = detail::arena_layout<layers, detail::statistics_tensors>;
 
-  static constexpr bool draws = []<std::size_t... L>(std::index_sequence<L...>) {
-    return (false || ... || draws_random_numbers<layer_type<L>>);
-  }
-  (std::make_index_sequence<layer_count>{});
+  static constexpr bool draws = [] {
+    bool any = false;
+    detail::for_each_index<layer_count>(
+        [&]<std::size_t L>() { any = any || layer_type<L>::draws_random_numbers; });
+    return any;
+  }();
 
   static constexpr int inference_rows =
       256;  // a batch of predict: large enough for GEMM, small enough for caches
@@ -713,8 +714,7 @@ class basic_network {
   // function.operator()<L>() for every layer.
   template <class Function>
   static void for_each_layer(Function&& function) {
-    [&]<std::size_t... L>(std::index_sequence<L...>) { (function.template operator()<L>(), ...); }
-    (std::make_index_sequence<layer_count>{});
+    detail::for_each_index<layer_count>(function);
   }
 
   void exchange_average() {
@@ -774,22 +774,21 @@ class basic_network {
   template <std::size_t L>
   using output_element = std::conditional_t<L + 1 == layer_count, float, storage>;
 
-  static constexpr int widest_hidden_layer = []<std::size_t... L>(std::index_sequence<L...>) {
+  static constexpr int widest_hidden_layer = [] {
     int widest = 0;
-    ((widest = width<L> > widest ? width<L> : widest), ...);
+    detail::for_each_index<layer_count - 1>([&]<std::size_t L>() { widest = std::max(widest, width<L>); });
     return widest;
-  }
-  (std::make_index_sequence<layer_count - 1>{});
+  }();
   template <std::size_t L>
   static constexpr bool keeps_z = !output_differentiable<typename layer_type<L>::activation>;
 
   template <std::size_t L>
   static constexpr std::size_t region_begin(int rows) {
-    return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
-      return (std::size_t{0} + ... +
-              padded<storage>(elements(rows, leading_dimension<storage>(width<Before>))));
-    }
-    (std::make_index_sequence<L>{});
+    std::size_t begin = 0;
+    detail::for_each_index<L>([&]<std::size_t Before>() {
+      begin += padded<storage>(elements(rows, leading_dimension<storage>(width<Before>)));
+    });
+    return begin;
   }
   // Layer L's region of memory that has one for every layer.
   template <std::size_t L>
@@ -820,19 +819,20 @@ class basic_network {
   // What layers keep for backward beside these.
   template <std::size_t L>
   static constexpr std::size_t kept_begin(int rows) {
-    return [&]<std::size_t... Before>(std::index_sequence<Before...>) {
-      return (std::size_t{0} + ... +
-              padded<unsigned char>(elements(rows, kept_bytes_of<layer_type<Before>>)));
-    }
-    (std::make_index_sequence<L>{});
+    std::size_t begin = 0;
+    detail::for_each_index<L>([&]<std::size_t Before>() {
+      begin += padded<unsigned char>(elements(rows, layer_type<Before>::kept_bytes));
+    });
+    return begin;
   }
   // Of a batch as a whole: whatever the batch, at the same place until the update.
   template <std::size_t L>
   static constexpr std::size_t kept_of_batch_begin() {
-    return []<std::size_t... Before>(std::index_sequence<Before...>) {
-      return (std::size_t{0} + ... + padded<unsigned char>(kept_bytes_of_batch<layer_type<Before>>));
-    }
-    (std::make_index_sequence<L>{});
+    std::size_t begin = 0;
+    detail::for_each_index<L>([&]<std::size_t Before>() {
+      begin += padded<unsigned char>(layer_type<Before>::kept_bytes_of_batch);
+    });
+    return begin;
   }
 
   enum class pass_mode {
@@ -845,20 +845,21 @@ class basic_network {
   layer_pass pass_of(pass_mode mode) const {
     layer_pass pass{.training = mode == pass_mode::training};
     if (mode == pass_mode::inference) return pass;
-    if constexpr (kept_bytes_of < layer_type < L >>> 0) pass.kept = kept_.data() + kept_begin<L>(capacity_);
-    if constexpr (kept_bytes_of_batch < layer_type < L >>> 0) {
+    if constexpr (layer_type<L>::kept_bytes > 0) pass.kept = kept_.data() + kept_begin<L>(capacity_);
+    if constexpr (layer_type<L>::kept_bytes_of_batch > 0) {
       pass.of_batch = kept_of_batch_.data() + kept_of_batch_begin<L>();
     }
-    if constexpr (draws_random_numbers<layer_type<L>>) {
+    if constexpr (layer_type<L>::draws_random_numbers) {
       pass.random = {counters_.random.value, L, device_step_.data()};
     }
     return pass;
   }
 
-  static constexpr bool any_keeps_z = []<std::size_t... L>(std::index_sequence<L...>) {
-    return (false || ... || keeps_z<L>);
-  }
-  (std::make_index_sequence<layer_count>{});
+  static constexpr bool any_keeps_z = [] {
+    bool any = false;
+    detail::for_each_index<layer_count>([&]<std::size_t L>() { any = any || keeps_z<L>; });
+    return any;
+  }();
 
   static constexpr std::size_t regions_of_training = any_keeps_z ? 2 : 1;  // of each layer: delta and z
 
@@ -1093,7 +1094,7 @@ class basic_network {
     const int rows = std::exchange(rows_in_training_, 0);
     if (rows == 0) return;  // there was no backward since the last update
     for_each_layer([&]<std::size_t L>() {
-      if constexpr (statistics_of<layer_type<L>>.size() > 0) {
+      if constexpr (layer_type<L>::statistics.size() > 0) {
         layer_type<L>::update_statistics(context_, statistics_of_layer<L>(), pass_of<L>(pass_mode::training),
                                          rows, skip());
       }

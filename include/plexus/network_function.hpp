@@ -59,7 +59,7 @@ class network_function {
 
   template <std::size_t... L>
   static constexpr bool all_dense(std::index_sequence<L...>) {
-    return (requires { layer<L>::is_dense; } && ...);
+    return (layer<L>::is_dense && ...);
   }
   static_assert(all_dense(std::make_index_sequence<layer_count>{}),
                 "plexus::network_function: one thread evaluates chains of dense layers; use predict()");

@@ -85,6 +85,16 @@ TEST_CASE("bad input: data sets", "[bad_input]") {
            checking_set, "it has both labels and targets", "give exactly one of the two"},
           {"too few labels", checking([](dataset& d) { d.labels.pop_back(); }), checking_set,
            "1 labels for 2 samples", "give one label per sample"},
+          {"too few weights", checking([](dataset& d) { d.weights = {1}; }), checking_set,
+           "1 weights for 2 samples", "give one weight per sample, or none"},
+          {"a negative weight", checking([](dataset& d) {
+             d.weights = {1, -1};
+           }),
+           checking_set, "the weight of sample 1 is negative", "give a number ≥ 0"},
+          {"a NaN weight", checking([](dataset& d) {
+             d.weights = {nan, 1};
+           }),
+           checking_set, "weight 0 of sample 0 is NaN", "remove the sample or replace the value"},
           {"too few targets", checking([](dataset& d) {
              d.labels.clear(), d.targets = {1, 0, 1};
            }),
@@ -153,6 +163,11 @@ TEST_CASE("bad input: data sets", "[bad_input]") {
            "give a set of the same kind"},
       });
 }
+
+const std::string pairing = "pairing the images of 'FOLDER/images' with labels",
+                  set_classes =
+                      "labels count from 0: correct the label, or set classes to the number of classes",
+                  no_count = "set it to the number of classes, or to 0 for the largest label + 1";
 
 TEST_CASE("bad input: IDX files", "[bad_input]") {
   check_bad_inputs(
@@ -224,31 +239,24 @@ TEST_CASE("bad input: IDX files", "[bad_input]") {
           {"bytes after the gzip data", read_images, reading,
            "something follows its gzip data at byte " + std::to_string(gzip(images).size()), again,
            files(gzip(images) + "garbage")},
-          {"more images than labels", read_images, "pairing the images of 'FOLDER/images' with labels",
-           "2 images but 1 labels in 'FOLDER/labels'", "give two files of the same set",
+          {"more images than labels", read_images, pairing, "2 images but 1 labels in 'FOLDER/labels'",
+           "give two files of the same set",
            files(images, big_endian(0x801) + big_endian(1) + std::string(1, 0))},
-          {"no images", read_images, "pairing the images of 'FOLDER/images' with labels",
-           "there are none (0×28×28)", "give images",
+          {"no images", read_images, pairing, "there are none (0×28×28)", "give images",
            files(big_endian(0x803) + big_endian(0) + big_endian(28) + big_endian(28))},
           {"labels beyond the classes asked for",
-           [](const fs::path& folder) { plexus::load_idx(folder / "images", folder / "labels", 1); },
-           checking_set, "sample 1 has label 1 of 1 classes",
-           "labels count from 0: correct the label, or set outputs to the number of classes", files(images)},
+           [](const fs::path& folder) { plexus::load_idx(folder / "images", folder / "labels", 1); }, pairing,
+           "sample 1 has label 1 of 1 classes", set_classes, files(images)},
+          {"a negative number of classes",
+           [](const fs::path& folder) { plexus::load_idx(folder / "images", folder / "labels", -1); },
+           pairing, "classes is -1", no_count, files(images)},
       });
 }
 
 void map_images(const fs::path& folder) { plexus::map_idx(folder / "images", folder / "labels"); }
 
-// A .npy file by hand.
-std::string npy(const std::string& type, const std::string& shape, const std::string& values,
-                const std::string& fortran = "False") {
-  const std::string header =
-      "{'descr': '" + type + "', 'fortran_order': " + fortran + ", 'shape': " + shape + ", }";
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + values;
-}
-
-const std::string six_bytes = npy("|u1", "(2, 3)", "abcdef");
-const std::string two_classes = npy("|u1", "(2,)", std::string{0, 1});
+const std::string six_bytes = npy_file("|u1", "(2, 3)", "abcdef");
+const std::string two_classes = npy_file("|u1", "(2,)", std::string{0, 1});
 
 // Writes the two files that map_arrays maps.
 folder_action arrays(const std::string& inputs, const std::string& labels_or_targets = two_classes) {
@@ -265,12 +273,26 @@ void map_targets(const fs::path& folder) {
   plexus::map_npy({.inputs = folder / "inputs", .targets = folder / "others"});
 }
 
+// Maps an array of 2³¹ bytes: a file with a hole, which takes no room and is gone afterwards.
+void map_large(const fs::path& folder, const std::string& shape) {
+  const std::string header = npy_file("|u1", shape, "");
+  write_file(folder / "inputs", header);
+  fs::resize_file(folder / "inputs", header.size() + 0x80000000);
+  try {
+    map_labels(folder);
+  } catch (...) {
+    fs::remove(folder / "inputs");
+    throw;
+  }
+}
+
 TEST_CASE("bad input: mapped files", "[bad_input]") {
   const std::string inputs = "reading the npy file 'FOLDER/inputs'",
                     others = "reading the npy file 'FOLDER/others'",
                     mapping = "mapping the npy file 'FOLDER/inputs'",
                     set_one = "set npy_files.labels or npy_files.targets",
-                    same_set = "give two files of the same set";
+                    same_set = "give two files of the same set",
+                    class_numbers = "give whole numbers from 0 to 16777215";
   check_bad_inputs(
       "mapped files",
       {
@@ -285,13 +307,14 @@ TEST_CASE("bad input: mapped files", "[bad_input]") {
            files(images.substr(0, 21))},
           {"bytes after the last pixel to map", map_images, reading,
            "it goes on after byte 22, where its header says that it ends", again, files(images + "g")},
-          {"more images to map than labels", map_images, "pairing the images of 'FOLDER/images' with labels",
-           "2 images but 1 labels in 'FOLDER/labels'", same_set,
-           files(images, big_endian(0x801) + big_endian(1) + std::string(1, 0))},
+          {"more images to map than labels", map_images, pairing, "2 images but 1 labels in 'FOLDER/labels'",
+           same_set, files(images, big_endian(0x801) + big_endian(1) + std::string(1, 0))},
           {"labels of a mapped file beyond the classes asked for",
-           [](const fs::path& folder) { plexus::map_idx(folder / "images", folder / "labels", 1); },
-           "mapping the IDX file 'FOLDER/images'", "sample 1 has label 1 of 1 classes",
-           "labels count from 0: correct the label, or set outputs to the number of classes", files(images)},
+           [](const fs::path& folder) { plexus::map_idx(folder / "images", folder / "labels", 1); }, pairing,
+           "sample 1 has label 1 of 1 classes", set_classes, files(images)},
+          {"a negative number of classes of a mapped file",
+           [](const fs::path& folder) { plexus::map_idx(folder / "images", folder / "labels", -1); }, pairing,
+           "classes is -1", no_count, files(images)},
           {"a mapped array alone",
            [](const fs::path& folder) { plexus::map_npy({.inputs = folder / "inputs"}); }, mapping,
            "neither labels nor targets are given", set_one, arrays(six_bytes)},
@@ -308,34 +331,50 @@ TEST_CASE("bad input: mapped files", "[bad_input]") {
            mapping, "the divisor is 0.000000", "choose one such as 255", arrays(six_bytes)},
           {"a mapped array of float64", map_labels, inputs,
            "its elements are \"<f8\", and only float32 and uint8 can be mapped", "save array.astype('<f4')",
-           arrays(npy("<f8", "(1,)", "abcdefgh"))},
+           arrays(npy_file("<f8", "(1,)", "abcdefgh"))},
           {"a mapped array in Fortran order", map_labels, inputs,
            "its values lie in Fortran order, where no sample lies in one piece",
-           "save numpy.ascontiguousarray(array)", arrays(npy("|u1", "(2, 3)", "abcdef", "True"))},
+           "save numpy.ascontiguousarray(array)", arrays(npy_file("|u1", "(2, 3)", "abcdef", "True"))},
           {"a mapped array that is cut short", map_labels, inputs,
            "its header claims (2, 3) values of 1 bytes, and 5 bytes follow it",
-           "fetch or save the file again", arrays(npy("|u1", "(2, 3)", "abcde"))},
+           "fetch or save the file again", arrays(npy_file("|u1", "(2, 3)", "abcde"))},
           {"a mapped array of one number", map_labels, inputs, "its shape is (), without samples",
-           "give an array of samples", arrays(npy("|u1", "()", "a"))},
+           "give an array of samples", arrays(npy_file("|u1", "()", "a"))},
           {"a mapped array without samples", map_labels, inputs, "its shape is (0, 3), without samples",
-           "give an array of samples", arrays(npy("|u1", "(0, 3)", ""))},
+           "give an array of samples", arrays(npy_file("|u1", "(0, 3)", ""))},
           {"a mapped array without features", map_labels, inputs, "its shape is (2, 0), without samples",
-           "give an array of samples", arrays(npy("|u1", "(2, 0)", ""))},
+           "give an array of samples", arrays(npy_file("|u1", "(2, 0)", ""))},
           {"more inputs to map than labels", map_labels, mapping, "2 samples but 1 labels", same_set,
-           arrays(six_bytes, npy("|u1", "(1,)", std::string(1, 0)))},
+           arrays(six_bytes, npy_file("|u1", "(1,)", std::string(1, 0)))},
           {"more targets to map than inputs", map_targets, mapping, "2 samples but 3 targets", same_set,
-           arrays(six_bytes, npy("|u1", "(3, 2)", "abcdef"))},
+           arrays(six_bytes, npy_file("|u1", "(3, 2)", "abcdef"))},
           {"a matrix of labels", map_labels, others, "its shape is (2, 1)",
-           "give labels of the shape (samples,)", arrays(six_bytes, npy("|u1", "(2, 1)", std::string{0, 1}))},
-          {"half a label", map_labels, others, "value 1 is no class: 0.500000", "give whole numbers from 0",
-           arrays(six_bytes, npy("<f4", "(2,)", std::string{0, 0, 0, 0, 0, 0, 0, 0x3f}))},
+           "give labels of the shape (samples,)",
+           arrays(six_bytes, npy_file("|u1", "(2, 1)", std::string{0, 1}))},
+          {"half a label", map_labels, others, "value 1 is no class: 0.500000", class_numbers,
+           arrays(six_bytes, npy_file("<f4", "(2,)", std::string{0, 0, 0, 0, 0, 0, 0, 0x3f}))},
           {"labels of a mapped array beyond the classes asked for",
            [](const fs::path& folder) {
              plexus::map_npy({.inputs = folder / "inputs", .labels = folder / "others", .classes = 1});
            },
            mapping, "sample 1 has label 1 of 1 classes",
-           "labels count from 0: correct the label, or set outputs to the number of classes",
+           "labels count from 0: correct the label, or set npy_files.classes to the number of classes",
            arrays(six_bytes)},
+          {"a negative number of classes of a mapped array",
+           [](const fs::path& folder) {
+             plexus::map_npy({.inputs = folder / "inputs", .labels = folder / "others", .classes = -3});
+           },
+           mapping, "npy_files.classes is -3", no_count, arrays(six_bytes)},
+          {"a negative label of a mapped array", map_labels, others, "value 0 is no class: -1.000000",
+           class_numbers, arrays(six_bytes, npy_file("<i4", "(2,)", little_endian(0xffffffff)))},
+          {"a label beyond what float counts", map_labels, others, "value 0 is no class: 16777216.000000",
+           class_numbers, arrays(six_bytes, npy_file("<i4", "(2,)", little_endian(0x1000000)))},
+          {"a mapped array of more samples than an int counts",
+           [](const fs::path& folder) { map_large(folder, "(2147483648,)"); }, inputs,
+           "its shape (2147483648,) is more than an int counts", "split the file"},
+          {"a mapped array of more features than an int counts",
+           [](const fs::path& folder) { map_large(folder, "(1, 2147483648)"); }, inputs,
+           "its shape (1, 2147483648) is more than an int counts", "split the file"},
       });
 }
 

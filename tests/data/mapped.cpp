@@ -46,12 +46,6 @@ std::string labels_of(int count) {
 const std::string pixels = random_bytes(samples * features);
 const std::string class_bytes = labels_of(samples);
 
-// A .npy file by hand; the header of version 1.0 need not be aligned.
-std::string npy_file(const std::string& type, const std::string& shape, const std::string& values) {
-  const std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }\n";
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + values;
-}
-
 // All samples backwards.
 px::dataset filled(const px::batch_source& source) {
   const px::source_shape shape = source.shape();

@@ -20,11 +20,7 @@ namespace user {
 // A user's layer that says no more of itself than it must.
 struct pass_on {
   template <class InputShape>
-  struct layer {
-    using input_shape = InputShape;
-    using output_shape = InputShape;
-    using activation = px::identity;
-    static constexpr int modules = 1;
+  struct layer : px::basic_layer<InputShape> {
     static constexpr std::array<px::parameter_spec, 1> parameters{{{"shift", {3}, {}, false}}};
   };
 };
@@ -148,11 +144,11 @@ TEST_CASE("A summary's text is a table", "[inspect]") {
 }
 
 TEST_CASE("Numbers are written in groups, and bytes in the unit that suits them", "[inspect]") {
-  using px::inspect::summing_up::bytes, px::inspect::summing_up::grouped;
-  CHECK(grouped(0) == "0");
-  CHECK(grouped(999) == "999");
-  CHECK(grouped(1000) == "1,000");
-  CHECK(grouped(1234567890) == "1,234,567,890");
+  using px::inspect::summing_up::bytes, px::inspect::summing_up::counted;
+  CHECK(counted(0) == "0");
+  CHECK(counted(999) == "999");
+  CHECK(counted(1000) == "1,000");
+  CHECK(counted(1234567890) == "1,234,567,890");
   CHECK(bytes(0) == "0 B");
   CHECK(bytes(1023) == "1023 B");
   CHECK(bytes(1024) == "1.0 KiB");

@@ -139,7 +139,7 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
              network{}.step(std::span(three), std::span(wrong_label), px::softmax_cross_entropy{}, px::sgd{});
            },
            "training on a batch of labels", "sample 0 has label 2 of 2 classes",
-           "give class numbers from 0 to below the number of outputs"},
+           "labels count from 0: correct the label, or set the network's outputs to the number of classes"},
           {"a rate of zero", training({.rate = 0}, {}), "configuring sgd",
            "the rate is not a positive number", "choose one such as 0.1"},
           {"a negative rate for an update alone", [](const auto&) { network{}.update(px::sgd{.rate = -1}); },

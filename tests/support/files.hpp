@@ -95,6 +95,14 @@ inline std::string little_endian(std::uint64_t number) {
   return bytes;
 }
 
+// A .npy file by hand; the header of version 1.0 need not be aligned.
+inline std::string npy_file(const std::string& type, const std::string& shape, const std::string& values,
+                            const std::string& fortran_order = "False") {
+  const std::string header =
+      "{'descr': '" + type + "', 'fortran_order': " + fortran_order + ", 'shape': " + shape + ", }\n";
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + values;
+}
+
 // One gzip member; not compressed unless asked for, so that its bytes do not depend on zlib's version.
 inline std::string gzip(const std::string& plain, int level = Z_NO_COMPRESSION) {
   z_stream stream{};

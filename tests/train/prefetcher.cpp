@@ -210,13 +210,14 @@ class unchecked : public px::batch_source {
  public:
   explicit unchecked(px::dataset data) : data_(std::move(data)) {}
   px::source_shape shape() const override {
-    return {data_.size(), data_.features, data_.outputs, !data_.labels.empty()};
+    return {data_.size(), data_.features, data_.outputs, !data_.labels.empty(), !data_.weights.empty()};
   }
   void fill(std::uint64_t, std::span<const int> samples, const px::batch_view& to) const override {
     for (std::size_t row = 0; row < samples.size(); ++row) {
       const auto sample = static_cast<std::size_t>(samples[row]);
       for (std::size_t j = 0; j < 3; ++j) to.inputs[row * 3 + j] = data_.inputs[sample * 3 + j];
       if (!to.labels.empty()) to.labels[row] = data_.labels[sample];
+      if (!to.weights.empty()) to.weights[row] = data_.weights[sample];
       if (to.targets.empty()) continue;
       for (std::size_t j = 0; j < 2; ++j) to.targets[row * 2 + j] = data_.targets[sample * 2 + j];
     }
@@ -271,6 +272,13 @@ TEST_CASE("bad input: sources of batches", "[bad_input]") {
            filling, "sample 5 has label 2 of 2 classes", count},
           {"a negative label of a source", training_on(classes, [](px::dataset& d) { d.labels[8] = -1; }),
            filling, "sample 8 has label -1 of 2 classes", count},
+          {"a negative weight of a source",
+           training_on(values,
+                       [](px::dataset& d) {
+                         d.weights.assign(10, 1);
+                         d.weights[8] = -1;
+                       }),
+           filling, "the weight of sample 8 is negative", "give a number ≥ 0"},
           {"an augmentation without a function",
            [&](const std::filesystem::path&) {
              const px::dataset_source plain(values);

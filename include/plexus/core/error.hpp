@@ -81,15 +81,29 @@ inline void require_finite(std::span<const float> values, int width, const char*
               "remove the sample or replace the value");
 }
 
-// Throws if one of the labels of samples 0, 1, … (or of those of these numbers) is none of `classes` classes.
+// Throws if one of the samples' weights, numbered likewise, is not a number ≥ 0.
+inline void require_weights(std::span<const float> weights, const char* doing,
+                            std::span<const int> numbers = {}) {
+  require_finite(weights, 1, "weight", doing, numbers);
+  const auto bad = std::ranges::find_if(weights, [](float weight) { return weight < 0; });
+  if (bad == weights.end()) return;
+  const auto at = static_cast<std::size_t>(bad - weights.begin());
+  throw error(doing,
+              "the weight of sample " + (numbers.empty() ? std::to_string(at) : std::to_string(numbers[at])) +
+                  " is negative",
+              "give a number ≥ 0");
+}
+
+// Throws if one of the labels of samples 0, 1, … (or of those of these numbers) is none of `classes` classes,
+// whose number the caller says by `setting`.
 inline void require_labels(std::span<const int> labels, int classes, const std::string& doing,
-                           std::span<const int> numbers = {}) {
+                           std::span<const int> numbers = {}, const std::string& setting = "outputs") {
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] >= 0 && labels[i] < classes) continue;
     throw error(doing,
                 "sample " + (numbers.empty() ? std::to_string(i) : std::to_string(numbers[i])) +
                     " has label " + std::to_string(labels[i]) + " of " + std::to_string(classes) + " classes",
-                "labels count from 0: correct the label, or set outputs to the number of classes");
+                "labels count from 0: correct the label, or set " + setting + " to the number of classes");
   }
 }
 

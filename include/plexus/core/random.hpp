@@ -81,11 +81,24 @@ struct random_step {
   PLEXUS_FN random_stream stream() const { return {key, std::uint64_t{1} << 63 | layer << 48 | *step}; }
 };
 
-// A random permutation of 0 … size−1 (Fisher and Yates).
+// 0 … size−1
+inline std::vector<int> in_order(int size) {
+  std::vector<int> order(static_cast<std::size_t>(size));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+// A random permutation of an order (Fisher and Yates).
 inline void shuffle(random_stream random, std::vector<int>& order) {
   for (std::size_t i = order.size(); i > 1; --i) {
     std::swap(order[i - 1], order[random.below(i, static_cast<std::uint32_t>(i))]);
   }
+}
+
+inline std::vector<int> shuffled(int size, random_stream random) {
+  std::vector<int> order = in_order(size);
+  shuffle(random, order);
+  return order;
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plexus/core/error.hpp>
+#include <plexus/data/dataset.hpp>
 
 #include <cstdint>
 #include <span>
@@ -11,16 +12,22 @@ namespace plexus::inline PLEXUS_ABI {
 
 struct source_shape {
   int samples = 0;
-  int features = 0;     // values in a sample
-  int outputs = 0;      // number of classes, or width of a target
-  bool labels = false;  // classes are what is to be learnt; if not, targets
+  int features = 0;      // values in a sample
+  int outputs = 0;       // number of classes, or width of a target
+  bool labels = false;   // classes are what is to be learnt; if not, targets
+  bool weights = false;  // a sample's loss is multiplied by its weight; if not, by 1
 };
+
+inline source_shape shape_of(const dataset& data) {
+  return {data.size(), data.features, data.outputs, !data.labels.empty(), !data.weights.empty()};
+}
 
 // The memory of a batch, one sample per row. What a source fills is in host memory.
 struct batch_view {
   std::span<float> inputs{};   // (rows, features)
   std::span<int> labels{};     // (rows), where the source has labels
   std::span<float> targets{};  // (rows, outputs), where it has not
+  std::span<float> weights{};  // (rows), where it has weights
 };
 
 // What `fit` trains on where the data are no dataset. What it throws ends the training and is thrown on by

@@ -17,6 +17,7 @@ struct dataset {
   std::vector<float> inputs{};   // (size, features)
   std::vector<int> labels{};     // (size), each in [0, outputs)
   std::vector<float> targets{};  // (size, outputs)
+  std::vector<float> weights{};  // (size), what each sample's loss is multiplied by; none: 1
 
   // The number of samples.
   int size() const {
@@ -24,12 +25,13 @@ struct dataset {
   }
 
   // Throws plexus::error naming the first thing that training cannot use: no samples, sizes that do not
-  // match, a NaN or an infinity, a label outside [0, outputs).
+  // match, a NaN or an infinity, a label outside [0, outputs), a negative weight.
   void validate() const {
     validate_sizes();
     require_finite(inputs, features, "input", doing);
     require_finite(targets, outputs, "target", doing);
     require_labels(labels, outputs, doing);
+    require_weights(weights, doing);
   }
 
  private:
@@ -70,6 +72,10 @@ struct dataset {
       refuse(std::to_string(targets.size()) + " target values for " + std::to_string(samples) +
                  " samples of " + std::to_string(outputs) + " outputs",
              "give size × outputs values");
+    }
+    if (!weights.empty() && weights.size() != samples) {
+      refuse(std::to_string(weights.size()) + " weights for " + std::to_string(samples) + " samples",
+             "give one weight per sample, or none");
     }
   }
 };

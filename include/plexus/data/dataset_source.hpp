@@ -14,11 +14,9 @@ class dataset_source : public batch_source {
  public:
   // Refers to `data`. Throws where dataset::validate() does.
   explicit dataset_source(const dataset& data) : data_(&data) { data.validate(); }
-  explicit dataset_source(dataset&&) = delete;
+  explicit dataset_source(const dataset&&) = delete;  // it would not outlive this object
 
-  source_shape shape() const override {
-    return {data_->size(), data_->features, data_->outputs, !data_->labels.empty()};
-  }
+  source_shape shape() const override { return shape_of(*data_); }
 
   void fill(std::uint64_t, std::span<const int> samples, const batch_view& to) const override {
     const auto copy_row = [](const auto& from, int sample, int width, auto to_rows, std::size_t row) {
@@ -30,6 +28,7 @@ class dataset_source : public batch_source {
       copy_row(data_->inputs, samples[row], data_->features, to.inputs, row);
       if (!to.labels.empty()) copy_row(data_->labels, samples[row], 1, to.labels, row);
       if (!to.targets.empty()) copy_row(data_->targets, samples[row], data_->outputs, to.targets, row);
+      if (!to.weights.empty()) copy_row(data_->weights, samples[row], 1, to.weights, row);
     }
   }
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -35,10 +34,8 @@ class folds {
     data.validate();
     require_use(options);
     fold_of_.resize(static_cast<std::size_t>(data.size()));
-    std::vector<int> order(fold_of_.size());
-    std::iota(order.begin(), order.end(), 0);
     constexpr std::uint64_t stream = 0x666f6c6473;  // "folds": no other use of the seed draws these numbers
-    shuffle(random_stream{random.value, stream}, order);
+    std::vector<int> order = shuffled(data.size(), random_stream{random.value, stream});
     // Dealt out in turn, every run of samples is shared out evenly: all of them, and so each class.
     if (options.stratified) std::ranges::stable_sort(order, {}, [&](int sample) { return label(sample); });
     int next = 0;

@@ -2,6 +2,7 @@
 // plain or gzipped. Needs zlib.
 #pragma once
 
+#include <plexus/data/class_count.hpp>
 #include <plexus/data/dataset.hpp>
 #include <plexus/io/unzipped_source.hpp>
 
@@ -202,14 +203,15 @@ inline idx_array read(const std::filesystem::path& path, const kind& wanted) {
   return read(byte_source(path, doing(path)), wanted);
 }
 
-// Images and the labels that go with them; `classes` is 0 or the number of classes.
+// Images and the labels that go with them.
 struct labelled {
   int images = 0;
   int features = 0;  // pixels of an image
-  int outputs = 0;
-  std::vector<int> labels{};
+  int classes = 0;
+  std::vector<int> labels{};  // each in [0, classes)
 };
 
+// `classes` is 0 or the number of classes.
 inline labelled pair_up(const std::filesystem::path& images_path,
                         const std::vector<std::size_t>& images_shape,
                         const std::filesystem::path& labels_path, int classes) {
@@ -229,9 +231,9 @@ inline labelled pair_up(const std::filesystem::path& images_path,
   if (count > INT_MAX || features > INT_MAX) {
     throw error(pairing, shape_text(images_shape) + " is more than an int counts", "split the file");
   }
-  labelled result{static_cast<int>(count), static_cast<int>(features), classes, {}};
+  labelled result{static_cast<int>(count), static_cast<int>(features), 0, {}};
   result.labels.assign(numbers.begin(), numbers.end());
-  if (classes == 0) result.outputs = *std::ranges::max_element(result.labels) + 1;
+  result.classes = class_count(result.labels, classes, pairing, "classes");
   return result;
 }
 
@@ -255,7 +257,7 @@ inline dataset load_idx(const std::filesystem::path& images_path, const std::fil
   const idx_array images = idx::read(images_path, idx::images);
   const auto& pixels = std::get<std::vector<std::uint8_t>>(images.values);
   idx::labelled pairs = idx::pair_up(images_path, images.shape, labels_path, classes);
-  dataset data{.features = pairs.features, .outputs = pairs.outputs, .labels = std::move(pairs.labels)};
+  dataset data{.features = pairs.features, .outputs = pairs.classes, .labels = std::move(pairs.labels)};
   data.inputs.resize(pixels.size());
   std::ranges::transform(pixels, data.inputs.begin(),
                          [](std::uint8_t pixel) { return static_cast<float>(pixel) / idx::white; });

@@ -20,10 +20,9 @@ inline mapped_source map_idx(const std::filesystem::path& images_path,
   const std::uint64_t begin = reader.position(), end = begin + reader.checked_count(head.shape, 1);
   if (end < file.size()) reader.refuse_more(end);
   idx::labelled pairs = idx::pair_up(images_path, head.shape, labels_path, classes);
-  require_labels(pairs.labels, pairs.outputs, "mapping the IDX file " + quoted(images_path));
   return {mapped_rows(mapped_file(file), begin, mapped_rows::element::uint8, pairs.images, pairs.features,
                       idx::white),
-          std::move(pairs.labels), pairs.outputs};
+          std::move(pairs.labels), pairs.classes};
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -1,10 +1,10 @@
 // Arrays in .npy files trained on where they lie.
 #pragma once
 
+#include <plexus/data/class_count.hpp>
 #include <plexus/data/mapped_source.hpp>
 #include <plexus/io/npy.hpp>
 
-#include <algorithm>
 #include <climits>
 #include <cmath>
 #include <filesystem>
@@ -17,7 +17,7 @@ namespace plexus::inline PLEXUS_ABI {
 // Give either labels or targets.
 struct npy_files {
   std::filesystem::path inputs;     // float32 or uint8, (samples, …): what follows the samples are features
-  std::filesystem::path labels{};   // whole numbers from 0, (samples)
+  std::filesystem::path labels{};   // whole numbers from 0, below 2²⁴, (samples)
   std::filesystem::path targets{};  // float32 or uint8, (samples, …): what follows the samples are outputs
   float divisor = 1;                // of the inputs: 255 makes bytes to numbers in [0, 1]
   int classes = 0;                  // 0: largest label + 1
@@ -55,8 +55,9 @@ inline mapped_rows map_rows(const std::filesystem::path& path, float divisor) {
 
 // The classes of samples: a file that is read whole.
 inline std::vector<int> read_labels(const std::filesystem::path& path) {
-  const byte_source file(path, doing(path));  // whose refuse() names it
-  const npy_array array = read_npy(path);
+  reader whole(byte_source(path, doing(path)));
+  const npy_array array = whole.read();
+  const byte_source& file = whole.source();
   if (array.shape.size() != 1) {
     file.refuse("its shape is " + tuple_text(array.shape), "give labels of the shape (samples,)");
   }
@@ -65,7 +66,7 @@ inline std::vector<int> read_labels(const std::filesystem::path& path) {
   for (const float value : array.values) {
     if (!(value >= 0 && value < 0x1p24f && value == std::floor(value))) {
       file.refuse("value " + std::to_string(labels.size()) + " is no class: " + std::to_string(value),
-                  "give whole numbers from 0");
+                  "give whole numbers from 0 to 16777215");
     }
     labels.push_back(static_cast<int>(value));
   }
@@ -100,8 +101,7 @@ inline mapped_source map_npy(const npy_files& files) {
   }
   std::vector<int> labels = npy::read_labels(files.labels);
   npy::require_pairs(pairing, inputs.rows(), labels.size(), "labels");
-  const int classes = files.classes != 0 ? files.classes : *std::ranges::max_element(labels) + 1;
-  require_labels(labels, classes, pairing);
+  const int classes = class_count(labels, files.classes, pairing, "npy_files.classes");
   return {std::move(inputs), std::move(labels), classes};
 }
 

@@ -6,7 +6,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,6 +33,7 @@ inline dataset select(const dataset& data, std::span<const int> rows) {
     }
     append_row(result.inputs, data.inputs, row, data.features);
     if (!data.labels.empty()) append_row(result.labels, data.labels, row, 1);
+    if (!data.weights.empty()) append_row(result.weights, data.weights, row, 1);
     if (!data.targets.empty()) append_row(result.targets, data.targets, row, data.outputs);
   }
   return result;
@@ -49,10 +49,8 @@ inline split_dataset split(const dataset& data, int first_size, seed random) {
                 std::to_string(first_size) + " of " + std::to_string(size) + " samples leave one part empty",
                 "take at least one and not all");
   }
-  std::vector<int> order(static_cast<std::size_t>(size));
-  std::iota(order.begin(), order.end(), 0);
   constexpr std::uint64_t stream = 0x73706c6974;  // "split": no other use of the seed draws the same numbers
-  shuffle(random_stream{random.value, stream}, order);
+  const std::vector<int> order = shuffled(size, random_stream{random.value, stream});
   const auto count = static_cast<std::size_t>(first_size);
   return {select(data, std::span(order).first(count)), select(data, std::span(order).subspan(count))};
 }

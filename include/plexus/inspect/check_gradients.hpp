@@ -276,7 +276,7 @@ class checker {
 
 inline void require_targets(const char* doing, std::span<const int> labels, int n, int width) {
   detail::require_size(doing, labels.size(), n, 1);
-  detail::require_labels(labels, width, doing);
+  require_labels(labels, width, doing, {}, "the network's outputs");
 }
 inline void require_targets(const char* doing, std::span<const float> values, int n, int width) {
   detail::require_size(doing, values.size(), n, width);

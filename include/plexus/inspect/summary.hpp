@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plexus/core/error.hpp>
+#include <plexus/core/text.hpp>
 #include <plexus/inspect/text_table.hpp>
 #include <plexus/layers/layer.hpp>
 #include <plexus/network.hpp>
@@ -40,12 +41,8 @@ struct network_summary {
 
 namespace summing_up {
 
-// 61,706.
-inline std::string grouped(std::size_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, 1, ',');
-  return text;
-}
+// 61,706
+inline std::string counted(std::size_t number) { return grouped(std::to_string(number)); }
 
 inline std::string bytes(std::size_t count) {
   if (count < 1024) return std::to_string(count) + " B";
@@ -61,7 +58,7 @@ inline std::string bytes(std::size_t count) {
 template <class Network, std::size_t L>
 layer_summary layer(int batch) {
   using type = typename Network::template layer_type<L>;
-  layer_summary result{name_of<type>, used_extents(type::output_shape::extents), 0, multiply_adds_of<type>,
+  layer_summary result{type::name, used_extents(type::output_shape::extents), 0, type::multiply_adds,
                        Network::template layer_memory<L>(batch)};
   for (const parameter_spec& spec : type::parameters) result.parameters += spec.size();
   return result;
@@ -78,10 +75,8 @@ network_summary summary(int batch, const Optimizer& optimizer = {}) {
   network_summary result;
   result.batch = batch;
   result.input = used_extents(Network::template layer_type<0>::input_shape::extents);
-  [&]<std::size_t... L>(std::index_sequence<L...>) {
-    (result.layers.push_back(summing_up::layer<Network, L>(batch)), ...);
-  }
-  (std::make_index_sequence<Network::layer_count>{});
+  detail::for_each_index<Network::layer_count>(
+      [&]<std::size_t L>() { result.layers.push_back(summing_up::layer<Network, L>(batch)); });
 
   result.memory = result.beside_layers = Network::memory_beside_layers(batch);
   for (const layer_summary& layer : result.layers) {
@@ -105,7 +100,7 @@ network_summary summary(const Network&, int batch, const Optimizer& optimizer = 
 
 // A table with a line for each layer, and the totals.
 inline std::string to_string(const network_summary& all) {
-  using summing_up::bytes, summing_up::grouped;
+  using summing_up::bytes, summing_up::counted;
   text_table table({"", "layer", "output", "parameters", "multiply-adds", "inference", "training"}, 3);
   const auto add = [&](const std::string& number, const std::string& name, const std::string& shape,
                        const std::string& parameters, const std::string& multiply_adds, batch_bytes memory) {
@@ -115,12 +110,12 @@ inline std::string to_string(const network_summary& all) {
   add("", "input", extents_text(all.input), "", "", all.beside_layers);
   for (std::size_t l = 0; l < all.layers.size(); ++l) {
     const layer_summary& layer = all.layers[l];
-    add(std::to_string(l), layer.name, extents_text(layer.shape), grouped(layer.parameters),
-        grouped(layer.multiply_adds), layer.memory);
+    add(std::to_string(l), layer.name, extents_text(layer.shape), counted(layer.parameters),
+        counted(layer.multiply_adds), layer.memory);
   }
-  add("", "all", "", grouped(all.parameters), grouped(all.multiply_adds), all.memory);
+  add("", "all", "", counted(all.parameters), counted(all.multiply_adds), all.memory);
   return table.text() + "multiply-adds of one sample forward; memory of a batch of " +
-         grouped(static_cast<std::size_t>(all.batch)) + ", and beside it\nparameters " +
+         counted(static_cast<std::size_t>(all.batch)) + ", and beside it\nparameters " +
          bytes(all.parameter_bytes) + ", gradients " + bytes(all.gradient_bytes) + ", optimiser " +
          bytes(all.optimizer_bytes) + "\n";
 }

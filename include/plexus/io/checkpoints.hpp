@@ -6,15 +6,17 @@
 
 namespace plexus::inline PLEXUS_ABI {
 
-// For fit_options::on_epoch: a checkpoint after every so many epochs of the network's life. To go on after a
-// crash, or later:
+// For fit_options::on_epoch: a checkpoint where the epoch's number, over the network's life, is a multiple of
+// `every`. To go on after a crash, or later:
 //
 //   if (std::filesystem::exists(path)) px::load_checkpoint(net, path);
 //   const int left = all - int(net.training_state().epoch);
-//   if (left > 0) px::fit(net, data, loss, optimizer, {.epochs = left, …, .on_epoch = px::checkpoints(net,
-//   path)});
+//   if (left > 0) {
+//     px::fit(net, data, loss, optimizer, {.epochs = left, …, .on_epoch = px::checkpoints(net, path)});
+//   } else {
+//     px::restore_best(net);  // with early stopping, whose fit() was ended before it could
+//   }
 //
-// Epochs behind the last multiple of `every` are not in it; one that ends training early is, if it is such.
 // The file under that name is whole at any time: the new one replaces it at once.
 template <class Network>
 class checkpoints {

@@ -4,8 +4,9 @@
 
 #include <plexus/core/buffer.hpp>
 #include <plexus/io/safetensors_format.hpp>
+#include <plexus/least_loss_epoch.hpp>
+#include <plexus/losses/loss_scaling.hpp>
 #include <plexus/optimizers/plateau.hpp>
-#include <plexus/train/least_loss_epoch.hpp>
 
 #include <array>
 #include <cmath>
@@ -118,126 +119,109 @@ void upload(cudaStream_t stream, const Parameters& parameters, std::span<const s
 
 inline constexpr const char* optimizer_key = "optimizer";  // of the metadata: its name
 inline constexpr const char* optimizer_prefix = "optimizer.";
-inline constexpr const char* epoch_name = "training.epoch";
-inline constexpr const char* step_name = "training.step";
-inline constexpr const char* updates_name = "training.optimizer_updates";
-inline constexpr const char* seed_name = "training.seed";
-inline constexpr const char* loss_scale_name = "training.loss_scale";
-inline constexpr const char* good_steps_name = "training.good_steps";
-inline constexpr const char* skipped_name = "training.skipped_steps";
-inline constexpr const char* best_prefix = "best.";
-inline constexpr const char* best_numbers_prefix = "training.best.";
-inline constexpr const char* best_loss_name = "training.best.loss";
-inline constexpr const char* best_epoch_name = "training.best.epoch";
-inline constexpr const char* plateau_prefix = "training.plateau.";
-inline constexpr const char* plateau_least_loss_name = "training.plateau.least_loss";
-inline constexpr const char* plateau_bad_epochs_name = "training.plateau.bad_epochs";
-inline constexpr const char* plateau_cooldown_name = "training.plateau.cooldown";
-inline constexpr const char* plateau_rate_factor_name = "training.plateau.rate_factor";
+inline constexpr const char* best_prefix = "best.";  // of the tensors that early stopping keeps
 
-// A number as a tensor without extents.
-template <class T>
-stored_tensor number(const char* name, T value) {
-  const auto bytes = std::bit_cast<std::array<std::byte, sizeof value>>(value);
-  const char* dtype = std::is_same_v<T, float> ? "F32" : std::is_same_v<T, double> ? "F64" : "U64";
-  return {name, dtype, {}, {bytes.begin(), bytes.end()}};
+// The numbers that training goes on from, besides tensors.
+struct training_numbers {
+  std::uint64_t epoch = 0, step = 0, optimizer_updates = 0, seed = 0;
+  std::optional<loss_scale> scale{};       // in FP16
+  std::optional<plateau_state> plateau{};  // where there was one
+  std::optional<least_loss_epoch>
+      best{};  // where early stopping looks for it; its tensors are not among these
+};
+
+// visit(name, number) for each that there is.
+template <class Numbers, class Visit>
+void for_each_number(Numbers& of, const Visit& visit) {
+  visit("training.epoch", of.epoch);
+  visit("training.step", of.step);
+  visit("training.optimizer_updates", of.optimizer_updates);
+  visit("training.seed", of.seed);
+  if (of.scale) {
+    visit("training.loss_scale", of.scale->scale);
+    visit("training.good_steps", of.scale->good_steps);
+    visit("training.skipped_steps", of.scale->skipped);
+  }
+  if (of.plateau) {
+    visit("training.plateau.least_loss", of.plateau->least_loss);
+    visit("training.plateau.bad_epochs", of.plateau->bad_epochs);
+    visit("training.plateau.cooldown", of.plateau->cooldown);
+    visit("training.plateau.rate_factor", of.plateau->rate_factor);
+  }
+  if (of.best) {
+    visit("training.best.loss", of.best->loss);
+    visit("training.best.epoch", of.best->epoch);
+  }
 }
 
-template <class T>
-T number_in(const stored_tensor& tensor) {
-  T value;
-  std::memcpy(&value, tensor.data.data(), sizeof value);  // its dtype, and so its size, has been checked
-  return value;
+// Appends them as tensors without extents.
+inline void append_numbers(const training_numbers& numbers, std::vector<stored_tensor>& tensors) {
+  for_each_number(numbers, [&]<class T>(const char* name, T value) {
+    const auto bytes = std::bit_cast<std::array<std::byte, sizeof value>>(value);
+    const char* dtype = std::is_same_v<T, float> ? "F32" : std::is_same_v<T, double> ? "F64" : "U64";
+    tensors.push_back({name, dtype, {}, {bytes.begin(), bytes.end()}});
+  });
+}
+
+// Reads them from the first of these tensors, whose dtypes, and so sizes, have been checked; returns the
+// others. Throws where they cannot be what training left.
+inline std::span<const stored_tensor> read_numbers(std::span<const stored_tensor> tensors,
+                                                   training_numbers& numbers) {
+  std::size_t count = 0;
+  for_each_number(numbers, [&]<class T>(const char*, T& value) {
+    std::memcpy(&value, tensors[count++].data.data(), sizeof value);
+  });
+  if (numbers.scale) numbers.scale->validate();
+  if (numbers.plateau) numbers.plateau->validate();
+  require(!numbers.best || (!std::isnan(numbers.best->loss) && numbers.best->epoch <= numbers.epoch),
+          "restoring the best epoch", "its loss is not a number, or it is a later epoch than the last one",
+          "give a checkpoint of save_checkpoint()");
+  return tensors.subspan(count);
+}
+
+template <class Network>
+training_numbers numbers_of(Network& net) {
+  const auto& counters = net.training_state();
+  training_numbers numbers{counters.epoch, counters.step, net.optimizer_updates(), counters.random.value};
+  if constexpr (Network::scales_loss) numbers.scale = net.loss_scale();
+  if (net.plateau() != plateau_state{}) numbers.plateau = net.plateau();
+  if (const auto& best = net.best_epoch()) numbers.best = least_loss_epoch{best->loss, best->epoch, {}};
+  return numbers;
+}
+
+// Back into the network, with room for so many values that the optimiser of that name keeps of a parameter.
+template <class Network>
+void restore_numbers(Network& net, training_numbers numbers, const std::string& optimizer, int values) {
+  if constexpr (Network::scales_loss) net.restore_loss_scale(*numbers.scale);
+  if (values > 0 || numbers.optimizer_updates > 0) {
+    net.restore_optimizer(optimizer, values, numbers.optimizer_updates);
+  } else {
+    net.forget_optimizer();
+  }
+  net.restore_training_state({numbers.epoch, numbers.step, {numbers.seed}});
+  net.set_plateau(numbers.plateau.value_or(plateau_state{}));
+  net.best_epoch() = std::move(numbers.best);
+}
+
+inline std::size_t count_with_prefix(const reader& file, const std::string& prefix) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      file.entries(), [&](const entry& tensor) { return tensor.name.starts_with(prefix); }));
 }
 
 // How many values the file has of each of so many parameters for an optimiser: as many as hold all that it
 // has.
 inline int optimizer_values(const reader& file, std::size_t parameters) {
-  const auto stored = static_cast<std::size_t>(std::ranges::count_if(
-      file.entries(), [](const entry& tensor) { return tensor.name.starts_with(optimizer_prefix); }));
+  const std::size_t stored = count_with_prefix(file, optimizer_prefix);
   return parameters == 0 ? 0 : static_cast<int>((stored + parameters - 1) / parameters);
 }
 
-// What training goes on from, besides tensors.
-template <class Network>
-std::vector<stored_tensor> training_numbers(const Network& net) {
-  const auto& counters = net.training_state();
-  std::vector<stored_tensor> numbers{number(epoch_name, counters.epoch), number(step_name, counters.step),
-                                     number(updates_name, net.optimizer_updates()),
-                                     number(seed_name, counters.random.value)};
-  if constexpr (Network::scales_loss) {
-    const auto now = net.loss_scale();
-    numbers.push_back(number(loss_scale_name, now.scale));
-    numbers.push_back(number(good_steps_name, now.good_steps));
-    numbers.push_back(number(skipped_name, now.skipped));
-  }
-  return numbers;
-}
-
-inline bool has_prefix(const reader& file, const char* prefix) {
-  return std::ranges::any_of(file.entries(),
-                             [&](const entry& tensor) { return tensor.name.starts_with(prefix); });
-}
-
-// The tensors that early stopping keeps, with the names that `tensors` of the same order have.
-template <class Parameters>
-Parameters kept_tensors(Parameters tensors, const least_loss_epoch& best) {
-  for (std::size_t i = 0; i < best.tensors.size(); ++i) tensors[i].values = best.tensors[i].view();
-  if (best.tensors.empty()) tensors.clear();
+// The tensors that early stopping keeps, with the names that `tensors` of the same order have; none where it
+// keeps none.
+template <class Tensors>
+Tensors kept_tensors(Tensors tensors, const std::optional<least_loss_epoch>& best) {
+  if (!best || best->tensors.empty()) return {};
+  for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].values = best->tensors[i].view();
   return tensors;
-}
-
-inline std::vector<stored_tensor> best_numbers(const least_loss_epoch& best) {
-  return {number(best_loss_name, best.loss), number(best_epoch_name, best.epoch)};
-}
-
-// Of a network that has completed `epochs`, with room for the tensors, where they are kept.
-template <class Parameters>
-least_loss_epoch best_in(std::span<const stored_tensor> numbers, std::uint64_t epochs,
-                         const Parameters& tensors, bool keeps) {
-  least_loss_epoch best{number_in<double>(numbers[0]), number_in<std::uint64_t>(numbers[1]), {}};
-  require(!std::isnan(best.loss) && best.epoch <= epochs, "restoring the best epoch",
-          "its loss is not a number, or it is a later epoch than the last one",
-          "give a checkpoint of save_checkpoint()");
-  if (keeps) {
-    for (const auto& tensor : tensors) best.tensors.emplace_back(tensor.values.size);
-  }
-  return best;
-}
-
-inline std::vector<stored_tensor> plateau_numbers(const plateau_state& now) {
-  return {number(plateau_least_loss_name, now.least_loss), number(plateau_bad_epochs_name, now.bad_epochs),
-          number(plateau_cooldown_name, now.cooldown), number(plateau_rate_factor_name, now.rate_factor)};
-}
-
-inline plateau_state plateau_in(std::span<const stored_tensor> numbers) {
-  const plateau_state stored{number_in<double>(numbers[0]), number_in<std::uint64_t>(numbers[1]),
-                             number_in<std::uint64_t>(numbers[2]), number_in<double>(numbers[3])};
-  stored.validate();
-  return stored;
-}
-
-// The same, in the same order, back into the network, with room for the values of an optimiser. Returns how
-// many numbers there are.
-template <class Network>
-std::size_t restore_numbers(Network& net, const std::vector<stored_tensor>& numbers,
-                            const std::string& optimizer, int optimizer_values) {
-  std::size_t count = 4;
-  if constexpr (Network::scales_loss) {  // first, since it refuses what is no scale
-    net.restore_loss_scale({number_in<float>(numbers[4]), number_in<std::uint64_t>(numbers[5]),
-                            number_in<std::uint64_t>(numbers[6])});
-    count = 7;
-  }
-  const auto updates = number_in<std::uint64_t>(numbers[2]);
-  if (optimizer_values > 0 || updates > 0) {
-    net.restore_optimizer(optimizer, optimizer_values, updates);
-  } else {
-    net.forget_optimizer();
-  }
-  net.restore_training_state({number_in<std::uint64_t>(numbers[0]),
-                              number_in<std::uint64_t>(numbers[1]),
-                              {number_in<std::uint64_t>(numbers[3])}});
-  return count;
 }
 
 }  // namespace safetensors
@@ -272,26 +256,17 @@ void load(Network& net, const std::filesystem::path& path) {
 template <class Network>
 void save_checkpoint(Network& net, const std::filesystem::path& path) {
   net.refuse_average("saving a checkpoint");
-  const auto all = net.tensors();
-  const auto state = net.optimizer_state();
   std::vector<stored_tensor> tensors;
-  safetensors::describe(all, "", tensors);
-  safetensors::describe(state, safetensors::optimizer_prefix, tensors);
-  safetensors::download(net.stream(), all, std::span(tensors).first(all.size()));
-  safetensors::download(net.stream(), state, std::span(tensors).subspan(all.size()));
-  for (stored_tensor& number : safetensors::training_numbers(net)) tensors.push_back(std::move(number));
-  if (net.plateau() != plateau_state{}) {
-    for (stored_tensor& number : safetensors::plateau_numbers(net.plateau())) {
-      tensors.push_back(std::move(number));
-    }
-  }
-  if (const auto& best = net.best_epoch()) {
-    for (stored_tensor& number : safetensors::best_numbers(*best)) tensors.push_back(std::move(number));
-    const auto kept = safetensors::kept_tensors(all, *best);
+  safetensors::append_numbers(safetensors::numbers_of(net), tensors);
+  const auto append = [&](const auto& parameters, const std::string& prefix) {
     const std::size_t begin = tensors.size();
-    safetensors::describe(kept, safetensors::best_prefix, tensors);
-    safetensors::download(net.stream(), kept, std::span(tensors).subspan(begin));
-  }
+    safetensors::describe(parameters, prefix, tensors);
+    safetensors::download(net.stream(), parameters, std::span(tensors).subspan(begin));
+  };
+  const auto all = net.tensors();
+  append(all, "");
+  append(net.optimizer_state(), safetensors::optimizer_prefix);
+  append(safetensors::kept_tensors(all, net.best_epoch()), safetensors::best_prefix);
   write_safetensors(path, tensors, {{safetensors::optimizer_key, net.optimizer_name()}});
 }
 
@@ -301,46 +276,36 @@ template <class Network>
 void load_checkpoint(Network& net, const std::filesystem::path& path) {
   net.refuse_average("loading a checkpoint");
   safetensors::reader file(byte_source(path, "loading a checkpoint from " + quoted(path)));
+  const auto has = [&](const char* prefix) { return safetensors::count_with_prefix(file, prefix) > 0; };
+  safetensors::training_numbers numbers;
+  if constexpr (Network::scales_loss) numbers.scale.emplace();
+  if (has("training.plateau.")) numbers.plateau.emplace();
+  if (has("training.best.")) numbers.best.emplace();
+  const bool keeps_best = numbers.best && has(safetensors::best_prefix);
+
   const auto parameters = net.parameters();
   const auto all = net.tensors();
   const int values = safetensors::optimizer_values(file, parameters.size());
   const auto name = file.metadata().find(safetensors::optimizer_key);
   const std::string optimizer = name == file.metadata().end() ? "" : name->second;
-  const bool has_plateau = safetensors::has_prefix(file, safetensors::plateau_prefix);
-  const bool has_best = safetensors::has_prefix(file, safetensors::best_numbers_prefix);
-  const bool has_best_tensors = has_best && safetensors::has_prefix(file, safetensors::best_prefix);
-  std::vector<stored_tensor> wanted = safetensors::training_numbers(net);
+  std::vector<stored_tensor> wanted;
+  safetensors::append_numbers(numbers, wanted);
   safetensors::describe(all, "", wanted);
   for (int nth = 0; nth < values; ++nth) {
     safetensors::describe(parameters, safetensors::optimizer_prefix, wanted, Network::optimizer_suffix(nth));
   }
-  const std::size_t plateau_begin = wanted.size();
-  if (has_plateau) {
-    for (stored_tensor& number : safetensors::plateau_numbers({})) wanted.push_back(std::move(number));
-  }
-  const std::size_t best_begin = wanted.size();
-  if (has_best) {
-    for (stored_tensor& number : safetensors::best_numbers({})) wanted.push_back(std::move(number));
-    if (has_best_tensors) safetensors::describe(all, safetensors::best_prefix, wanted);
-  }
+  if (keeps_best) safetensors::describe(all, safetensors::best_prefix, wanted);
+
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
-  const plateau_state plateau =
-      has_plateau ? safetensors::plateau_in(std::span(tensors).subspan(plateau_begin)) : plateau_state{};
-  std::optional<least_loss_epoch> best;
-  if (has_best) {
-    const auto epochs = safetensors::number_in<std::uint64_t>(tensors[0]);
-    best = safetensors::best_in(std::span(tensors).subspan(best_begin), epochs, all, has_best_tensors);
+  std::span<const stored_tensor> rest = safetensors::read_numbers(tensors, numbers);
+  if (keeps_best) {
+    for (const auto& tensor : all) numbers.best->tensors.emplace_back(tensor.values.size);
   }
-  const std::size_t numbers = safetensors::restore_numbers(net, tensors, optimizer, values);
-  net.set_plateau(plateau);
-  net.best_epoch() = std::move(best);
-  if (has_best_tensors) {
-    safetensors::upload(net.stream(), safetensors::kept_tensors(all, *net.best_epoch()),
-                        std::span(tensors).subspan(best_begin + 2));
+  safetensors::restore_numbers(net, std::move(numbers), optimizer, values);
+  for (const auto& to : {all, net.optimizer_state(), safetensors::kept_tensors(all, net.best_epoch())}) {
+    safetensors::upload(net.stream(), to, rest);
+    rest = rest.subspan(to.size());
   }
-  const auto stored = std::span(tensors).first(plateau_begin).subspan(numbers);
-  safetensors::upload(net.stream(), all, stored.first(all.size()));
-  safetensors::upload(net.stream(), net.optimizer_state(), stored.subspan(all.size()));
 }
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -55,8 +55,8 @@ struct store_divided_by_deviation {
 };
 
 // A row of for_each_row() is a channel of a sample where a channel has many values, and a sample where it has
-// one. at(channel) gives a function of (sample, place), which is called for every value; it holds what is the
-// same for all of the channel.
+// one. at(channel) gives a function of (sample, place), which is called for every value: where there are many
+// it holds what is the same for all of them.
 template <int Channels, int Pixels, class Group, class At>
 PLEXUS_FN void each_value(Group group, int row, const At& at) {
   if constexpr (Pixels == 1) {
@@ -150,11 +150,17 @@ struct follow_moments {
 
 // ---- By samples
 
+// Of every sample its mean, and 1 / √(variance + ε), by which what is left is multiplied.
+struct sample_moments {
+  float* mean;  // or both null
+  float* scale;
+};
+
 // Writes the moments, and to(sample, i, γ·x̂ + β).
 template <class T, class Epilogue>
 struct normalize_sample {
   matrix_view<const T> x;
-  float *mean, *variance;  // or null
+  sample_moments of;
   float epsilon;
   const float *gamma, *beta;
   Epilogue to;
@@ -169,11 +175,11 @@ struct normalize_sample {
       const float deviation = static_cast<float>(from[i]) - m;
       return deviation * deviation;
     }));
-    if (mean != nullptr && group.rank() == 0) {
-      mean[sample] = m;
-      variance[sample] = v;
-    }
     const float scale = 1 / sqrtf(v + epsilon);
+    if (of.mean != nullptr && group.rank() == 0) {
+      of.mean[sample] = m;
+      of.scale[sample] = scale;
+    }
     for (int i = group.rank(); i < x.cols; i += group.size())
       to(sample, i, gamma[i] * scale * (static_cast<float>(from[i]) - m) + beta[i]);
   }
@@ -183,14 +189,14 @@ struct normalize_sample {
 template <class T, class Epilogue>
 struct normalized_sample_backward {
   matrix_view<const T> delta, x;
-  moments of;
+  sample_moments of;
   const float* gamma;
   Epilogue dx;
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int sample) const {
     const T *const from = x.row(sample), *const slope = delta.row(sample);
-    const float *const factor = gamma, m = of.mean[sample], scale = of.scale(sample);
+    const float *const factor = gamma, m = of.mean[sample], scale = of.scale[sample];
     const auto g = [=](int i) { return factor[i] * static_cast<float>(slope[i]); };
     const auto normalized = [=](int i) { return scale * (static_cast<float>(from[i]) - m); };
     const float share = 1 / static_cast<float>(x.cols);
@@ -206,10 +212,10 @@ struct normalized_sample_backward {
 template <class T>
 struct normalized_products {
   matrix_view<const T> delta, x;
-  moments of;
+  sample_moments of;
   int rows = x.rows, cols = x.cols;
   PLEXUS_FN float operator()(int sample, int i) const {
-    return static_cast<float>(delta(sample, i)) * of.scale(sample) *
+    return static_cast<float>(delta(sample, i)) * of.scale[sample] *
            (static_cast<float>(x(sample, i)) - of.mean[sample]);
   }
 };

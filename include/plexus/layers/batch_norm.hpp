@@ -5,7 +5,6 @@
 // covariate shift", ICML 2015.
 #pragma once
 
-#include <plexus/activations/identity.hpp>
 #include <plexus/kernels/channel_sums.hpp>
 #include <plexus/kernels/normalization.hpp>
 #include <plexus/layers/layer.hpp>
@@ -31,17 +30,12 @@ struct batch_norm {
                 "plexus::batch_norm: epsilon is above 0, and momentum in [0, 1]");
 
   template <class InputShape>
-  struct layer {
+  struct layer : basic_layer<InputShape, InputShape, Activation> {
     static constexpr bool of_images = image_traits<InputShape>::is_image;
     static constexpr int channels = of_images ? image_traits<InputShape>::channels : InputShape::size;
     static constexpr int pixels = InputShape::size / channels;
 
-    using input_shape = InputShape;
-    using output_shape = InputShape;
-    using activation = Activation;
-
     static constexpr const char* name = "batch_norm";
-    static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
     static constexpr std::array<parameter_spec, 2> parameters{
         {{"weight", {channels}, {}, false, 1}, {"bias", {channels}, {}, false, 0}}};
     static constexpr std::array<parameter_spec, 2> statistics{
@@ -68,19 +62,19 @@ struct batch_norm {
                          const InputDelta& dx) {
       const kernels::moments of = moments_of(w.statistics, pass);
       if (dw != nullptr) find_gradients(on, dw, x, delta, of);
-      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
+      compute_input_delta(dx, [&]<class Epilogue>(const Epilogue& epilogue) {
         using T = typename Precision::storage;
-        const times_derivative epilogue{dx.delta, dx.derivative};
-        using into = std::remove_const_t<decltype(epilogue)>;
+        using through_batch = kernels::batch_normalized_backward<channels, pixels, T, Epilogue>;
+        using through_constants = kernels::normalized_backward<channels, pixels, T, Epilogue>;
+        const int rows = value_rows(x.rows);
         if (pass.training) {
-          for_each_row(on.stream(), value_rows(x.rows),
-                       kernels::batch_normalized_backward<channels, pixels, T, into>{
-                           delta, x, of, w.arena, dw, dw + beta, 1 / values(x.rows), epilogue});
+          const float share = 1 / values(x.rows);
+          for_each_row(on.stream(), rows,
+                       through_batch{delta, x, of, w.arena, dw, dw + beta, share, epilogue});
         } else {
-          for_each_row(on.stream(), value_rows(x.rows),
-                       kernels::normalized_backward<channels, pixels, T, into>{delta, of, w.arena, epilogue});
+          for_each_row(on.stream(), rows, through_constants{delta, of, w.arena, epilogue});
         }
-      }
+      });
     }
 
     // A single value has no variance, and no statistics are learnt of it. In training its channel is σ(β).

@@ -73,7 +73,7 @@ struct parameter_tensors {
 };
 struct statistics_tensors {
   template <class Layer>
-  static constexpr auto of = statistics_of<Layer>;
+  static constexpr auto of = Layer::statistics;
 };
 
 template <class Layers, class Tensors = parameter_tensors>
@@ -96,7 +96,7 @@ struct arena_layout<std::tuple<Layers...>, Tensors> {
       ++layer;
       module_number += modules;
     };
-    (place(Tensors::template of<Layers>, Layers::modules, modules_before<Layers>), ...);
+    (place(Tensors::template of<Layers>, Layers::modules, Layers::modules_before), ...);
     return records;
   }();
 

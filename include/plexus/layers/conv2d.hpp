@@ -3,7 +3,6 @@
 // w (out, C / groups, kernel), z (n, out, oh, ow).
 #pragma once
 
-#include <plexus/activations/identity.hpp>
 #include <plexus/core/for_each.hpp>
 #include <plexus/kernels/channel_sums.hpp>
 #include <plexus/layers/layer.hpp>
@@ -39,6 +38,14 @@ struct conv2d {
                 "plexus::conv2d: a filter reaches over at most 32,767 pixels");
   static_assert(Out % options.groups == 0, "plexus::conv2d: the filters are a multiple of the groups");
 
+  template <class InputShape>
+  static constexpr convolution_shape shape_over{
+      options.fitting_over(image_traits<InputShape>::extent, Kernel), image_traits<InputShape>::channels, Out,
+      options.groups};
+  template <class InputShape>
+  using output_over =
+      shape<Out, shape_over<InputShape>.output().height, shape_over<InputShape>.output().width>;
+
  public:
   using expected = images_at_least<options.dilation.height*(Kernel.height - 1) + 1,
                                    options.dilation.width*(Kernel.width - 1) + 1, options.groups>;
@@ -49,20 +56,13 @@ struct conv2d {
                                   options.over(image_traits<InputShape>::extent, Kernel).fits();
 
   template <class InputShape>
-  struct layer {
-    using image = image_traits<InputShape>;
-    static constexpr convolution_shape of{options.fitting_over(image::extent, Kernel), image::channels, Out,
-                                          options.groups};
+  struct layer : basic_layer<InputShape, output_over<InputShape>, Activation> {
+    static constexpr convolution_shape of = shape_over<InputShape>;
     static constexpr int pixels = of.output().area();
 
-    using input_shape = InputShape;
-    using output_shape = shape<Out, of.output().height, of.output().width>;
-    using activation = Activation;
-
     static constexpr const char* name = "conv2d";
-    static constexpr std::size_t multiply_adds = std::size_t{output_shape::size} * of.depth();
+    static constexpr std::size_t multiply_adds = std::size_t{Out} * pixels * of.depth();
     static constexpr bool has_bias = options.has_bias;
-    static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
     static constexpr auto parameters = [] {
       // What one output sees, and how many outputs see one input, as PyTorch counts them.
       constexpr fan size{of.depth(), Out * Kernel.area()};
@@ -100,11 +100,10 @@ struct conv2d {
                                     store{plexus::matrix(dw + bias_offset, 1, Out)});
         }
       }
-      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
+      compute_input_delta(dx, [&](const auto& epilogue) {
         const auto filters = w.matrix(Out, of.depth());
-        convolve_back<of, Precision>(on, delta, filters.data, filters.ld,
-                                     times_derivative{dx.delta, dx.derivative});
-      }
+        convolve_back<of, Precision>(on, delta, filters.data, filters.ld, epilogue);
+      });
     }
 
    private:

@@ -1,7 +1,6 @@
 // The fully connected layer: Z = X Wᵀ + b, A = σ(Z), with X (n, in), W (out, in), b (out).
 #pragma once
 
-#include <plexus/activations/identity.hpp>
 #include <plexus/layers/bias.hpp>
 #include <plexus/layers/layer.hpp>
 #include <plexus/linalg/multiply.hpp>
@@ -21,11 +20,7 @@ struct dense {
                 "plexus::dense: the last argument is with_bias or no_bias");
 
   template <class InputShape>
-  struct layer {
-    using input_shape = InputShape;
-    using output_shape = shape<Out>;
-    using activation = Activation;
-
+  struct layer : basic_layer<InputShape, shape<Out>, Activation> {
     static constexpr const char* name = "dense";
     static constexpr bool is_dense = true;
     static constexpr bool has_bias = std::is_same_v<Bias, with_bias>;
@@ -33,7 +28,7 @@ struct dense {
     static constexpr std::size_t multiply_adds = std::size_t{Out} * in;
     // An image is flattened first: nn.Flatten.
     static constexpr int modules_before = image_traits<InputShape>::is_image ? 1 : 0;
-    static constexpr int modules = modules_before + (std::is_same_v<Activation, identity> ? 1 : 2);
+    static constexpr int modules = basic_layer<InputShape, shape<Out>, Activation>::modules + modules_before;
     static constexpr auto parameters = [] {
       std::array<parameter_spec, has_bias ? 2 : 1> specs{};
       specs[0] = {"weight", {Out, in}, {in, Out}, true};
@@ -65,10 +60,9 @@ struct dense {
         multiply<Precision, layout::tn, dw_product>(on, delta, x, store{matrix(dw, Out, in)});
         if constexpr (has_bias) column_sums(on, delta, dw + bias_offset);
       }
-      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
-        multiply<Precision, layout::nn, dx_product>(on, delta, w.matrix(Out, in),
-                                                    times_derivative{dx.delta, dx.derivative});
-      }
+      compute_input_delta(dx, [&](const auto& epilogue) {
+        multiply<Precision, layout::nn, dx_product>(on, delta, w.matrix(Out, in), epilogue);
+      });
     }
 
     // z = W x + b of one sample, by one thread.

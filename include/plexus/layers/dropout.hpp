@@ -4,12 +4,9 @@
 // N. Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15, 2014.
 #pragma once
 
-#include <plexus/activations/identity.hpp>
 #include <plexus/kernels/dropout.hpp>
 #include <plexus/layers/layer.hpp>
 #include <plexus/linalg/epilogue_pass.hpp>
-
-#include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -29,15 +26,9 @@ struct dropout {
   static_assert(P.value >= 0 && P.value < 1, "plexus::dropout: the probability is in [0, 1)");
 
   template <class InputShape>
-  struct layer {
-    using input_shape = InputShape;
-    using output_shape = InputShape;
-    using activation = identity;
-
+  struct layer : basic_layer<InputShape> {
     static constexpr const char* name = "dropout";
     static constexpr bool draws_random_numbers = true;
-    static constexpr int modules = 1;
-    static constexpr std::array<parameter_spec, 0> parameters{};
 
     template <class Precision, class Output>
     static void forward(context& on, const layer_parameters<Precision>&,
@@ -51,9 +42,7 @@ struct dropout {
                          matrix_view<const typename Precision::storage>,
                          matrix_view<const typename Precision::storage> delta, const layer_pass& pass,
                          const InputDelta& dx) {
-      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
-        take(on, delta, pass, times_derivative{dx.delta, dx.derivative});
-      }
+      compute_input_delta(dx, [&](const auto& epilogue) { take(on, delta, pass, epilogue); });
     }
 
    private:

@@ -83,7 +83,7 @@ struct fused_passes<std::tuple<Layers...>, Precision, T> {
   // all.
   static constexpr bool fit =
       count <= 32 && ([] {
-        if constexpr (requires { Layers::is_dense; }) {
+        if constexpr (Layers::is_dense) {
           return std::max(Layers::in, Layers::output_shape::size) <= kernels::most_fused_width;
         }
         return false;

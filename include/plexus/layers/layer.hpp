@@ -4,19 +4,6 @@
 // is the layer, once its input is known. A layer has no data. It says which parameters it needs, and computes
 // on memory that the network gives it:
 //
-//   input_shape, output_shape, activation           types
-//   parameters                                      std::array of parameter_spec
-//   modules                                         how many modules it is in PyTorch's nn.Sequential
-//   modules_before                                  of these, the ones before that with the parameters; none
-//                                                   if it does not say
-//   kept_bytes, kept_bytes_of_batch                 what it keeps of each sample, and of a batch as a whole,
-//                                                   for backward beside a and z; nothing if it does not say
-//   statistics                                      std::array of parameter_spec: what it learns of its
-//                                                   inputs without gradients; none if it does not say
-//   draws_random_numbers                            whether it does, in training; not if it does not say
-//   name, multiply_adds                             for a summary: what it is called, and the multiply-adds
-//                                                   of its products for one sample; "layer" and none if it
-//                                                   does not say
 //   forward(context&, w, x, memory)                 x (n, in) → memory.a (n, out), memory.z if it is kept,
 //                                                   and what memory.pass keeps
 //   backward(context&, w, dw, x, delta, pass, dx)   delta = ∂C/∂z (n, out) → dw unless that is null, and dx
@@ -26,6 +13,8 @@
 //                                                   samples, unless *skip, in device memory, is not 0; skip
 //                                                   may be null
 //
+// It derives from basic_layer, which gives its types and all that it need not say of itself.
+//
 // forward and backward are templates over the network's precision: x and delta have elements of
 // Precision::storage, and so have the weights that w is made of.
 //
@@ -34,6 +23,7 @@
 #pragma once
 
 #include <plexus/activations/activation.hpp>
+#include <plexus/activations/identity.hpp>
 #include <plexus/core/context.hpp>
 #include <plexus/core/initializers.hpp>
 #include <plexus/core/precision.hpp>
@@ -42,6 +32,7 @@
 
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -61,6 +52,31 @@ struct parameter_spec {
   // As a matrix of weights: one row for each output.
   constexpr int rows() const { return extents[0]; }
   constexpr int cols() const { return static_cast<int>(size()) / extents[0]; }
+};
+
+// What a layer is, as far as it does not say otherwise: one or two modules of PyTorch's nn.Sequential, which
+// learn nothing and keep nothing but a and z.
+template <class InputShape, class OutputShape = InputShape, class Activation = identity>
+struct basic_layer {
+  using input_shape = InputShape;
+  using output_shape = OutputShape;
+  using activation = Activation;
+
+  static constexpr const char* name = "layer";  // in a summary
+  static constexpr bool is_dense = false;       // a dense one has evaluate() and differentiate() too
+
+  static constexpr int modules = std::is_same_v<Activation, identity> ? 1 : 2;
+  static constexpr int modules_before = 0;  // of these, the ones before that with the parameters
+
+  static constexpr std::array<parameter_spec, 0> parameters{};
+  static constexpr std::array<parameter_spec, 0>
+      statistics{};  // what it learns of its inputs, without gradients
+
+  // What it keeps for backward beside a and z: of each sample, and of a batch as a whole.
+  static constexpr int kept_bytes = 0, kept_bytes_of_batch = 0;
+  static constexpr bool draws_random_numbers = false;  // in training
+
+  static constexpr std::size_t multiply_adds = 0;  // of its products, for one sample forward
 };
 
 // Tensors begin on 256-byte boundaries of the arena, which any vector access and any tensor-core load
@@ -111,49 +127,6 @@ struct basic_layer_memory {
 };
 using layer_memory = basic_layer_memory<float, float>;
 
-// What a layer says of itself, or what holds where it says nothing.
-template <class Layer>
-inline constexpr int kept_bytes_of = 0;
-template <class Layer>
-requires requires { Layer::kept_bytes; }
-inline constexpr int kept_bytes_of<Layer> = Layer::kept_bytes;
-
-template <class Layer>
-inline constexpr int kept_bytes_of_batch = 0;
-template <class Layer>
-requires requires { Layer::kept_bytes_of_batch; }
-inline constexpr int kept_bytes_of_batch<Layer> = Layer::kept_bytes_of_batch;
-
-template <class Layer>
-inline constexpr bool draws_random_numbers = false;
-template <class Layer>
-requires requires { Layer::draws_random_numbers; }
-inline constexpr bool draws_random_numbers<Layer> = Layer::draws_random_numbers;
-
-template <class Layer>
-inline constexpr std::array<parameter_spec, 0> statistics_of{};
-template <class Layer>
-requires requires { Layer::statistics; }
-inline constexpr auto statistics_of<Layer> = Layer::statistics;
-
-template <class Layer>
-inline constexpr int modules_before = 0;
-template <class Layer>
-requires requires { Layer::modules_before; }
-inline constexpr int modules_before<Layer> = Layer::modules_before;
-
-template <class Layer>
-inline constexpr const char* name_of = "layer";
-template <class Layer>
-requires requires { Layer::name; }
-inline constexpr const char* name_of<Layer> = Layer::name;
-
-template <class Layer>
-inline constexpr std::size_t multiply_adds_of = 0;
-template <class Layer>
-requires requires { Layer::multiply_adds; }
-inline constexpr std::size_t multiply_adds_of<Layer> = Layer::multiply_adds;
-
 // Where backward puts ∂C/∂x · σ'(z of the layer before): the delta of that layer (BP2).
 template <class Derivative, class T = float>
 struct input_delta {
@@ -173,5 +146,14 @@ void compute_activated(const basic_layer_memory<Output, Storage>& out, Bias bias
   }
   compute(bias_activation{out.a, bias, Activation{}});
 }
+
+// compute(epilogue) of a layer's backward pass, the epilogue being δ of the layer before = ∂C/∂x ⊙ σ';
+// nothing where nobody wants it.
+template <class Derivative, class T, class Compute>
+void compute_input_delta(const input_delta<Derivative, T>& dx, const Compute& compute) {
+  compute(times_derivative{dx.delta, dx.derivative});
+}
+template <class Compute>
+void compute_input_delta(no_input_delta, const Compute&) {}
 
 }  // namespace plexus::inline PLEXUS_ABI

@@ -2,14 +2,12 @@
 // the `size` channels around c at the same pixel; (n, C, H, W) → (n, C, H, W). Nothing is learnt.
 #pragma once
 
-#include <plexus/activations/identity.hpp>
 #include <plexus/core/for_each.hpp>
 #include <plexus/kernels/epilogue.hpp>
 #include <plexus/kernels/local_response_norm.hpp>
 #include <plexus/layers/layer.hpp>
 
 #include <algorithm>
-#include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -36,15 +34,10 @@ struct local_response_norm {
   static constexpr bool accepts = image_traits<InputShape>::is_image;
 
   template <class InputShape>
-  struct layer {
+  struct layer : basic_layer<InputShape> {
     using image = image_traits<InputShape>;
-    using input_shape = InputShape;
-    using output_shape = InputShape;
-    using activation = identity;
 
     static constexpr const char* name = "local_response_norm";
-    static constexpr int modules = 1;
-    static constexpr std::array<parameter_spec, 0> parameters{};
 
     template <class Precision, class Output>
     static void forward(context& on, const layer_parameters<Precision>&,
@@ -60,13 +53,10 @@ struct local_response_norm {
                          matrix_view<const typename Precision::storage> x,
                          matrix_view<const typename Precision::storage> delta, const layer_pass&,
                          const InputDelta& dx) {
-      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
-        const times_derivative epilogue{dx.delta, dx.derivative};
-        for_each_tile(
-            on, x.rows,
-            kernels::response_norm_backward<before, after, typename Precision::storage,
-                                            std::remove_const_t<decltype(epilogue)>>{of, x, delta, epilogue});
-      }
+      compute_input_delta(dx, [&]<class Epilogue>(const Epilogue& epilogue) {
+        using back = kernels::response_norm_backward<before, after, typename Precision::storage, Epilogue>;
+        for_each_tile(on, x.rows, back{of, x, delta, epilogue});
+      });
     }
 
    private:

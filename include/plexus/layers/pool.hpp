@@ -2,14 +2,11 @@
 // (n, C, oh, ow). Nothing is learnt.
 #pragma once
 
-#include <plexus/activations/identity.hpp>
 #include <plexus/core/for_each.hpp>
 #include <plexus/kernels/epilogue.hpp>
 #include <plexus/kernels/pooling.hpp>
 #include <plexus/layers/layer.hpp>
 #include <plexus/layers/window.hpp>
-
-#include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -17,17 +14,12 @@ namespace detail {
 
 // A layer that pools by the kernels of Kind.
 template <class Kind, class InputShape, window_shape Of>
-struct pool_layer {
+struct pool_layer
+    : basic_layer<InputShape,
+                  shape<image_traits<InputShape>::channels, Of.output().height, Of.output().width>> {
   static constexpr int channels = image_traits<InputShape>::channels;
-
-  using input_shape = InputShape;
-  using output_shape = shape<channels, Of.output().height, Of.output().width>;
-  using activation = identity;
-
   static constexpr const char* name = Kind::name;
-  static constexpr int modules = 1;
-  static constexpr std::array<parameter_spec, 0> parameters{};
-  static constexpr int kept_bytes = Kind::keeps_taps ? output_shape::size : 0;
+  static constexpr int kept_bytes = Kind::keeps_taps ? channels * Of.output().area() : 0;
 
   template <class Precision, class Output>
   static void forward(context& on, const layer_parameters<Precision>&,
@@ -42,11 +34,10 @@ struct pool_layer {
                        matrix_view<const typename Precision::storage>,
                        matrix_view<const typename Precision::storage> delta, const layer_pass& pass,
                        const InputDelta& dx) {
-    if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
-      for_each_row(
-          on.stream(), delta.rows * channels,
-          Kind::template backward<Of, channels>(delta, pass.kept, times_derivative{dx.delta, dx.derivative}));
-    }
+    compute_input_delta(dx, [&](const auto& epilogue) {
+      for_each_row(on.stream(), delta.rows * channels,
+                   Kind::template backward<Of, channels>(delta, pass.kept, epilogue));
+    });
   }
 };
 

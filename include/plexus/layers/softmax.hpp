@@ -2,12 +2,8 @@
 // learnt. A classifier trained by softmax_cross_entropy, which has the softmax in it, does without.
 #pragma once
 
-#include <plexus/activations/identity.hpp>
-#include <plexus/kernels/epilogue.hpp>
 #include <plexus/kernels/softmax.hpp>
 #include <plexus/layers/layer.hpp>
-
-#include <type_traits>
 
 namespace plexus::inline PLEXUS_ABI {
 
@@ -19,14 +15,8 @@ struct softmax {
   static constexpr bool accepts = !image_traits<InputShape>::is_image;
 
   template <class InputShape>
-  struct layer {
-    using input_shape = InputShape;
-    using output_shape = InputShape;
-    using activation = identity;
-
+  struct layer : basic_layer<InputShape> {
     static constexpr const char* name = "softmax";
-    static constexpr int modules = 1;
-    static constexpr std::array<parameter_spec, 0> parameters{};
 
     template <class Precision, class Output>
     static void forward(context& on, const layer_parameters<Precision>&,
@@ -40,12 +30,10 @@ struct softmax {
                          matrix_view<const typename Precision::storage> x,
                          matrix_view<const typename Precision::storage> delta, const layer_pass&,
                          const InputDelta& dx) {
-      if constexpr (!std::is_same_v<InputDelta, no_input_delta>) {
-        const times_derivative epilogue{dx.delta, dx.derivative};
-        using back = kernels::softmax_row_backward<typename Precision::storage,
-                                                   std::remove_const_t<decltype(epilogue)>>;
+      compute_input_delta(dx, [&]<class Epilogue>(const Epilogue& epilogue) {
+        using back = kernels::softmax_row_backward<typename Precision::storage, Epilogue>;
         for_each_row(on.stream(), x.rows, back{x, delta, epilogue});
-      }
+      });
     }
   };
 };

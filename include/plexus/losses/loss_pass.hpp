@@ -49,7 +49,15 @@ PLEXUS_FN bool is_correct(const Loss& loss, Group group, const float* a, target_
   return guess == (y.target.labels != nullptr ? y.target.labels[y.row] : argmax(group, width, y));
 }
 
-// What a loss pass writes for each row: the loss, and 1 where the row is correct.
+// A sample's gradient, times its weight.
+template <class Gradient>
+struct weighted_gradient {
+  Gradient gradient;
+  float weight;
+  PLEXUS_FN void operator()(int j, float slope) const { gradient(j, weight * slope); }
+};
+
+// What a loss pass writes for each row: the loss, times the row's weight, and 1 where the row is correct.
 struct row_results {
   float* loss;
   float* correct;
@@ -58,7 +66,9 @@ struct row_results {
   PLEXUS_FN void operator()(Group group, int row, const Loss& loss_function, matrix_view<const float> a,
                             target_view y, Gradient gradient) const {
     const float* outputs = a.row(row);
-    const float value = loss_of_sample(loss_function, group, outputs, target_row{y, row}, a.cols, gradient);
+    const float weight = y.weight(row);
+    const float value = weight * loss_of_sample(loss_function, group, outputs, target_row{y, row}, a.cols,
+                                                weighted_gradient<Gradient>{gradient, weight});
     const bool is_right = is_correct(loss_function, group, outputs, target_row{y, row}, a.cols);
     if (group.rank() == 0) {
       loss[row] = value;

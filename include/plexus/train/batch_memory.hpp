@@ -1,4 +1,4 @@
-// Room for a batch: its inputs, and its labels or its targets.
+// Room for a batch: its inputs, its labels or its targets, and its samples' weights.
 #pragma once
 
 #include <plexus/core/buffer.hpp>
@@ -16,21 +16,23 @@ class batch_memory {
       : shape_(shape),
         inputs_(values(rows, shape.features)),
         labels_(shape.labels ? values(rows, 1) : 0),
-        targets_(shape.labels ? 0 : values(rows, shape.outputs)) {}
+        targets_(shape.labels ? 0 : values(rows, shape.outputs)),
+        weights_(shape.weights ? values(rows, 1) : 0) {}
 
   matrix_view<float> inputs(int rows) const { return matrix(inputs_.data(), rows, shape_.features); }
-  int* labels() const { return labels_.data(); }  // null where there are none
+  int* labels() const { return labels_.data(); }      // null where there are none
+  float* weights() const { return weights_.data(); }  // likewise
   matrix_view<float> target_values(int rows) const { return matrix(targets_.data(), rows, shape_.outputs); }
   target_view targets() const {
-    return shape_.labels ? target_view{labels_.data(), nullptr, 0}
-                         : target_view{nullptr, targets_.data(), shape_.outputs};
+    return {labels_.data(), targets_.data(), shape_.labels ? 0 : shape_.outputs, weights_.data()};
   }
 
   // The first `rows` samples.
   batch_view view(int rows) const {
     return {{inputs_.data(), values(rows, shape_.features)},
             {labels_.data(), shape_.labels ? values(rows, 1) : 0},
-            {targets_.data(), shape_.labels ? 0 : values(rows, shape_.outputs)}};
+            {targets_.data(), shape_.labels ? 0 : values(rows, shape_.outputs)},
+            {weights_.data(), shape_.weights ? values(rows, 1) : 0}};
   }
 
   // Copies the first `rows` samples of `from`, on this device or in pinned memory.
@@ -40,6 +42,7 @@ class batch_memory {
     copy_values(stream, to.inputs, source.inputs);
     copy_values(stream, to.labels, source.labels);
     copy_values(stream, to.targets, source.targets);
+    copy_values(stream, to.weights, source.weights);
   }
 
  private:
@@ -57,7 +60,7 @@ class batch_memory {
   source_shape shape_;
   buffer<float, Memory> inputs_;
   buffer<int, Memory> labels_;
-  buffer<float, Memory> targets_;
+  buffer<float, Memory> targets_, weights_;
 };
 
 }  // namespace plexus::inline PLEXUS_ABI

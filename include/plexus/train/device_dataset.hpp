@@ -16,28 +16,28 @@ class device_dataset {
  public:
   // Copies a valid data set to the device.
   device_dataset(cudaStream_t stream, const dataset& data)
-      : size_(data.size()),
-        features_(data.features),
-        outputs_(data.outputs),
+      : shape_(shape_of(data)),
         inputs_(to_device(stream, data.inputs)),
         labels_(to_device(stream, data.labels)),
-        targets_(to_device(stream, data.targets)) {
+        targets_(to_device(stream, data.targets)),
+        weights_(to_device(stream, data.weights)) {
     check(cudaStreamSynchronize(stream), "copying a data set to the device");
   }
 
-  int size() const { return size_; }
-  source_shape shape() const { return {size_, features_, outputs_, labels_.size() != 0}; }
-  matrix_view<const float> inputs() const { return matrix<const float>(inputs_.data(), size_, features_); }
+  int size() const { return shape_.samples; }
+  const source_shape& shape() const { return shape_; }
+  matrix_view<const float> inputs() const {
+    return matrix<const float>(inputs_.data(), shape_.samples, shape_.features);
+  }
   target_view targets() const {
-    return labels_.size() != 0 ? target_view{labels_.data(), nullptr, 0}
-                               : target_view{nullptr, targets_.data(), outputs_};
+    return {labels_.data(), targets_.data(), shape_.labels ? 0 : shape_.outputs, weights_.data()};
   }
 
  private:
-  int size_, features_, outputs_;
+  source_shape shape_;
   buffer<float> inputs_;
   buffer<int> labels_;
-  buffer<float> targets_;
+  buffer<float> targets_, weights_;
 };
 
 // Row `row` of a batch is sample order[*cursor + row].
@@ -49,6 +49,7 @@ struct gather_rows {
   matrix_view<float> batch_inputs;
   int* batch_labels;                 // where the targets are labels
   matrix_view<float> batch_targets;  // where they are values
+  float* batch_weights;              // where there are weights
 
   template <class Group>
   PLEXUS_FN void operator()(Group group, int row) const {
@@ -59,6 +60,7 @@ struct gather_rows {
     } else {
       copy(group, targets.value_row(sample), batch_targets.row(row), batch_targets.cols);
     }
+    if (targets.weights != nullptr && group.rank() == 0) batch_weights[row] = targets.weights[sample];
   }
 
  private:
@@ -95,7 +97,7 @@ class batch_drawer {
   void draw(cudaStream_t stream, int rows) {
     for_each_row(stream, rows,
                  gather_rows{data_.inputs(), data_.targets(), order_.data(), cursor_.data(), inputs(rows),
-                             batch_.labels(), batch_.target_values(rows)});
+                             batch_.labels(), batch_.target_values(rows), batch_.weights()});
     for_each(stream, 1, advance_cursor{cursor_.data(), rows});
   }
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <plexus/core/buffer.hpp>
+#include <plexus/least_loss_epoch.hpp>
 #include <plexus/train/history.hpp>
-#include <plexus/train/least_loss_epoch.hpp>
 
 #include <cmath>
 #include <optional>

@@ -33,8 +33,7 @@ source_shape require_fit(const char* doing, const Network&, const source_shape& 
 template <class Network>
 source_shape require_fit(const char* doing, const Network& net, const dataset& data) {
   data.validate();
-  return require_fit(doing, net,
-                     source_shape{data.size(), data.features, data.outputs, !data.labels.empty()});
+  return require_fit(doing, net, shape_of(data));
 }
 template <class Network>
 source_shape require_fit(const char* doing, const Network& net, const batch_source& data) {
@@ -89,10 +88,8 @@ evaluation evaluate(Network& net, const dataset& data, const Loss& loss) {
 template <class Network, class Loss>
 evaluation evaluate(Network& net, const batch_source& data, const Loss& loss) {
   const int samples = require_fit("evaluating a network", net, data).samples;
-  std::vector<int> order(static_cast<std::size_t>(samples));
-  std::iota(order.begin(), order.end(), 0);
   prefetcher batches(data, std::min(samples, detail::rows_judged_at_once));
-  batches.begin(net.stream(), order, 0);
+  batches.begin(net.stream(), in_order(samples), 0);
   return detail::evaluate_all(net, samples, loss, [&](int, int rows) {
     batches.next(net.stream(), rows);
     net.judge(batches.inputs(rows), batches.targets(), loss);

@@ -17,7 +17,6 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <numeric>
 #include <optional>
 #include <string>
 
@@ -91,7 +90,6 @@ class training_run {
         full_step_(net, {net, batches_, loss, optimizer, options.batch, options.on_plateau.has_value()}),
         last_step_(net, {net, batches_, loss, optimizer, batches.size() % options.batch,
                          options.on_plateau.has_value()}),
-        order_(static_cast<std::size_t>(batches.size())),
         best_(net, options.stop_early),
         rule_before_(net.watch_rule()) {
     if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
@@ -143,7 +141,7 @@ class training_run {
   std::string tensor_not_finite() const {
     for (const named_parameter& tensor : net_.tensors()) {
       const std::vector<float> values = to_host(net_.stream(), tensor.values);
-      if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) return tensor.name;
+      if (!all_finite(values)) return tensor.name;
     }
     return {};
   }
@@ -222,10 +220,10 @@ class training_run {
   }
 
   void draw_order() {
-    std::iota(order_.begin(), order_.end(), 0);
-    if (options_.shuffle)
-      shuffle(random_stream{options_.order.value, orders + net_.training_state().epoch}, order_);
-    batches_.begin(net_.stream(), order_, net_.training_state().epoch);
+    const std::uint64_t epoch = net_.training_state().epoch;
+    const random_stream random{options_.order.value, orders + epoch};
+    order_ = options_.shuffle ? shuffled(batches_.size(), random) : in_order(batches_.size());
+    batches_.begin(net_.stream(), order_, epoch);
   }
 
   // What the epoch has come to; waits for the device.

@@ -47,7 +47,7 @@ struct history {
   std::uint64_t steps = 0;
   std::optional<non_finite_report> first_non_finite{};  // where such steps are skipped
   // By early stopping: the epoch whose parameters the network has; 0: those of the last step; −1: those of an
-  // epoch before the checkpoint from which this run went on.
+  // epoch before this run, which went on from a checkpoint or after an error.
   int restored_epoch = 0;
 };
 

@@ -83,7 +83,7 @@ void visit_outputs(const char* doing, Network& net, const dataset& data, const V
   }
 }
 
-inline void require_labels(const char* doing, const dataset& data) {
+inline void require_classes(const char* doing, const dataset& data) {
   require(!data.labels.empty(), doing, "the data set has targets and no labels", "give one with labels");
 }
 
@@ -93,7 +93,7 @@ inline void require_labels(const char* doing, const dataset& data) {
 template <class Network>
 confusion_matrix confusion(Network& net, const dataset& data) {
   const char* doing = "counting a network's confusions";
-  detail::require_labels(doing, data);
+  detail::require_classes(doing, data);
   const auto classes = static_cast<std::size_t>(Network::output_size);
   confusion_matrix result{Network::output_size, std::vector<std::uint64_t>(classes * classes)};
   detail::visit_outputs(doing, net, data, [&](std::size_t sample, std::span<const float> a) {
@@ -108,7 +108,7 @@ confusion_matrix confusion(Network& net, const dataset& data) {
 template <class Network>
 double top_k_accuracy(Network& net, const dataset& data, int k) {
   const char* doing = "finding a network's top-k accuracy";
-  detail::require_labels(doing, data);
+  detail::require_classes(doing, data);
   require(k > 0, doing, "k is not positive", "give the number of outputs that the truth may be among");
   std::uint64_t right = 0;
   detail::visit_outputs(doing, net, data, [&](std::size_t sample, std::span<const float> a) {

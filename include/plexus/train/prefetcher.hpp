@@ -150,6 +150,7 @@ class prefetcher {
     require_finite(batch.inputs, shape_.features, "input", doing, samples);
     require_finite(batch.targets, shape_.outputs, "target", doing, samples);
     require_labels(batch.labels, shape_.outputs, doing, samples);
+    require_weights(batch.weights, doing, samples);
   }
 
   const batch_source& source_;

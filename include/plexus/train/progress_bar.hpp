@@ -1,6 +1,7 @@
 // Shows how training goes: one line redrawn on a terminal, one line per epoch elsewhere.
 #pragma once
 
+#include <plexus/core/text.hpp>
 #include <plexus/train/progress.hpp>
 
 #include <algorithm>
@@ -106,11 +107,8 @@ class progress_bar {
 
   // 61234.5 → "61,235"
   static std::string thousands(double value) {
-    std::string text = fixed(value, 0);
-    for (auto at = static_cast<int>(text.size()) - 3; at > 0 && std::isfinite(value); at -= 3) {
-      text.insert(static_cast<std::size_t>(at), ",");
-    }
-    return text;
+    const std::string digits = fixed(value, 0);
+    return std::isfinite(value) ? grouped(digits) : digits;
   }
 
   // 75 → "1:15", 3675 → "1:01:15"
