@@ -126,8 +126,7 @@ struct training_numbers {
   std::uint64_t epoch = 0, step = 0, optimizer_updates = 0, seed = 0;
   std::optional<loss_scale> scale{};       // in FP16
   std::optional<plateau_state> plateau{};  // where there was one
-  std::optional<least_loss_epoch>
-      best{};  // where early stopping looks for it; its tensors are not among these
+  std::optional<least_loss_epoch> best{};  // where early stopping looks for one, without its tensors
 };
 
 // visit(name, number) for each that there is.
