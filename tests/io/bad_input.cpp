@@ -273,6 +273,148 @@ TEST_CASE("bad input: saving and loading a network", "[bad_input]") {
       });
 }
 
+// ---- Checkpoints that no training left
+
+using trained_network = px::network<px::mixed<px::fp16>, px::input<3>, px::dense<2>>;
+
+// With all that a checkpoint may hold, in epoch 7 of its life.
+struct trained : trained_network {
+  explicit trained(px::seed s) : trained_network(s) {
+    step(std::vector<float>{1, 2, 3}, std::vector<int>{1}, px::softmax_cross_entropy{},
+         px::averaged{px::adam{}, 0.9f});
+    restore_training_state({.epoch = 7, .step = 1, .random = s});
+    set_plateau({.least_loss = 0.5, .bad_epochs = 2, .cooldown = 1, .rate_factor = 0.25});
+    best_epoch() = px::least_loss_epoch{.loss = 0.5, .epoch = 6};
+    for (const auto& tensor : tensors())
+      best_epoch()->tensors.push_back(px::to_device(stream(), values(tensor)));
+  }
+
+ private:
+  std::vector<float> values(const px::named_parameter& tensor) {
+    return px::to_host(stream(), tensor.values);
+  }
+};
+
+std::string state_of(trained& net) {
+  const temporary_folder folder;
+  px::save_checkpoint(net, folder / "checkpoint");
+  return read_file(folder / "checkpoint");
+}
+
+// Where it is refused, everything in the network must be as before.
+void load_checkpoint(const fs::path& folder) {
+  trained net(px::seed{2});
+  const std::string before = state_of(net);
+  try {
+    px::load_checkpoint(net, folder / "checkpoint");
+  } catch (const px::error&) {
+    CHECK(state_of(net) == before);
+    throw;
+  }
+}
+
+using file_change = std::function<void(px::tensor_file& file)>;
+
+folder_action checkpoint(const file_change& change) {
+  return [=](const fs::path& folder) {
+    trained net(px::seed{1});
+    px::save_checkpoint(net, folder / "checkpoint");
+    px::tensor_file file = px::read_safetensors(folder / "checkpoint");
+    change(file);
+    px::write_safetensors(folder / "checkpoint", file.tensors, file.metadata);
+  };
+}
+
+px::stored_tensor& tensor_in(px::tensor_file& file, const std::string& name) {
+  return *std::ranges::find(file.tensors, name, &px::stored_tensor::name);
+}
+
+template <class T>
+folder_action checkpoint_with(const std::string& name, T number) {
+  return checkpoint([=](px::tensor_file& file) {
+    std::vector<std::byte>& data = tensor_in(file, name).data;
+    REQUIRE(data.size() == sizeof number);
+    std::memcpy(data.data(), &number, sizeof number);
+  });
+}
+
+folder_action checkpoint_without(const std::string& beginning) {
+  return checkpoint([=](px::tensor_file& file) {
+    REQUIRE(std::erase_if(file.tensors, [&](const auto& one) { return one.name.starts_with(beginning); }) >
+            0);
+  });
+}
+
+TEST_CASE("bad input: checkpoints", "[bad_input]") {
+  const std::string loading = "loading a checkpoint from 'FOLDER/checkpoint'",
+                    other =
+                        "give a file saved by the same function from a network with the same layers; "
+                        "nothing was loaded",
+                    best = "its loss is not a number, or it is a later epoch than the last one",
+                    scale = "the scale is not a positive number",
+                    plateau = "the factor of the rate is not in [0, 1] or the least loss is NaN";
+  constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+  check_bad_inputs(
+      "checkpoints",
+      {
+          {"a best epoch after the last one", load_checkpoint, "restoring the best epoch", best,
+           "give a checkpoint of save_checkpoint()",
+           checkpoint_with("training.best.epoch", std::uint64_t{8})},
+          {"a best epoch whose loss is NaN", load_checkpoint, "restoring the best epoch", best,
+           "give a checkpoint of save_checkpoint()", checkpoint_with("training.best.loss", not_a_number)},
+          {"a plateau whose factor is NaN", load_checkpoint, "restoring a plateau", plateau,
+           "give what plateau() once gave", checkpoint_with("training.plateau.rate_factor", not_a_number)},
+          {"a plateau whose factor is negative", load_checkpoint, "restoring a plateau", plateau,
+           "give what plateau() once gave", checkpoint_with("training.plateau.rate_factor", -0.5)},
+          {"a plateau whose factor is above 1", load_checkpoint, "restoring a plateau", plateau,
+           "give what plateau() once gave", checkpoint_with("training.plateau.rate_factor", 1.5)},
+          {"a plateau whose least loss is NaN", load_checkpoint, "restoring a plateau", plateau,
+           "give what plateau() once gave", checkpoint_with("training.plateau.least_loss", not_a_number)},
+          {"a loss scale of 0", load_checkpoint, "restoring the loss scale", scale,
+           "give what loss_scale() once gave", checkpoint_with("training.loss_scale", 0.0f)},
+          {"an infinite loss scale", load_checkpoint, "restoring the loss scale", scale,
+           "give what loss_scale() once gave", checkpoint_with("training.loss_scale", INFINITY)},
+          {"a checkpoint without its step", load_checkpoint, loading,
+           "missing from the file: \"training.step\"", other, checkpoint_without("training.step")},
+          {"a plateau without its cooldown", load_checkpoint, loading,
+           "missing from the file: \"training.plateau.cooldown\"", other,
+           checkpoint_without("training.plateau.cooldown")},
+          {"a best epoch without its loss", load_checkpoint, loading,
+           "missing from the file: \"training.best.loss\"", other, checkpoint_without("training.best.loss")},
+          {"a checkpoint in FP32 for a network in FP16", load_checkpoint, loading,
+           "missing from the file: \"training.loss_scale\", \"training.good_steps\", "
+           "\"training.skipped_steps\"",
+           other, checkpoint([](px::tensor_file& file) {
+             std::erase_if(file.tensors, [](const auto& one) {
+               return one.name == "training.loss_scale" || one.name.ends_with("_steps");
+             });
+           })},
+          {"a best epoch with some of its tensors", load_checkpoint, loading,
+           "missing from the file: \"best.0.bias\"", other, checkpoint_without("best.0.bias")},
+          {"tensors of a best epoch without its number", load_checkpoint, loading,
+           "not in the network: \"best.0.weight\", \"best.0.bias\"", other,
+           checkpoint_without("training.best.")},
+          {"tensors of a best epoch that has others", load_checkpoint, loading,
+           "not in the network: \"best.1.bias\"", other, checkpoint([](px::tensor_file& file) {
+             px::stored_tensor more = tensor_in(file, "best.0.bias");
+             more.name = "best.1.bias";
+             file.tensors.push_back(std::move(more));
+           })},
+          {"an optimiser without a value of one parameter", load_checkpoint, loading,
+           "missing from the file: \"optimizer.0.bias.1\"", other, checkpoint_without("optimizer.0.bias.1")},
+          {"a state of an optimiser without a name", load_checkpoint, "restoring an optimiser",
+           "the file does not say of which one its state is",
+           "keep the metadata that save_checkpoint() writes",
+           checkpoint([](px::tensor_file& file) { file.metadata.clear(); })},
+          {"a count of updates by no optimiser", load_checkpoint, "restoring an optimiser",
+           "the file does not say of which one its state is",
+           "keep the metadata that save_checkpoint() writes", checkpoint([](px::tensor_file& file) {
+             file.metadata.clear();
+             std::erase_if(file.tensors, [](const auto& one) { return one.name.starts_with("optimizer."); });
+           })},
+      });
+}
+
 TEST_CASE("bad input: pictures", "[bad_input]") {
   const px::picture dot(1, 1, 3);
   check_bad_inputs(

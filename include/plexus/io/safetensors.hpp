@@ -188,15 +188,16 @@ training_numbers numbers_of(Network& net) {
   return numbers;
 }
 
-// Back into the network, with room for so many values that the optimiser of that name keeps of a parameter.
+// Back into the network, with room for so many values that the optimiser of that name keeps of a parameter:
+// first of all, as there may be no memory for them.
 template <class Network>
 void restore_numbers(Network& net, training_numbers numbers, const std::string& optimizer, int values) {
-  if constexpr (Network::scales_loss) net.restore_loss_scale(*numbers.scale);
   if (values > 0 || numbers.optimizer_updates > 0) {
     net.restore_optimizer(optimizer, values, numbers.optimizer_updates);
   } else {
     net.forget_optimizer();
   }
+  if constexpr (Network::scales_loss) net.restore_loss_scale(*numbers.scale);
   net.restore_training_state({numbers.epoch, numbers.step, {numbers.seed}});
   net.set_plateau(numbers.plateau.value_or(plateau_state{}));
   net.best_epoch() = std::move(numbers.best);
@@ -297,6 +298,9 @@ void load_checkpoint(Network& net, const std::filesystem::path& path) {
 
   const auto tensors = safetensors::read_fitting(std::move(file), std::move(wanted));
   std::span<const stored_tensor> rest = safetensors::read_numbers(tensors, numbers);
+  require(!optimizer.empty() || (values == 0 && numbers.optimizer_updates == 0), "restoring an optimiser",
+          "the file does not say of which one its state is",
+          "keep the metadata that save_checkpoint() writes");
   if (keeps_best) {
     for (const auto& tensor : all) numbers.best->tensors.emplace_back(tensor.values.size);
   }
