@@ -44,10 +44,11 @@ class device_matrix_of {
     check(cudaStreamSynchronize(nullptr), "uploading a test matrix");  // kernels run on other streams
   }
 
-  static device_matrix_of random(generator& random, int rows, int cols, placement where) {
+  // Uniform in [offset − 1, offset + 1).
+  static device_matrix_of random(generator& random, int rows, int cols, placement where, float offset = 0) {
     device_matrix_of result(rows, cols, where);
     for (int i = 0; i < rows; ++i) {
-      for (int j = 0; j < cols; ++j) result.memory_[result.index(i, j)] = T(random_float(random));
+      for (int j = 0; j < cols; ++j) result.memory_[result.index(i, j)] = T(offset + random_float(random));
     }
     copy_to_device<T>(nullptr, result.device_.data(), result.memory_);
     check(cudaStreamSynchronize(nullptr), "uploading a test matrix");

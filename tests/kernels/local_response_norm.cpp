@@ -1,6 +1,7 @@
 // Local response normalisation against its formula in double: by the layer's functions, which on a CPU give a
 // thread a whole tile, and by warps.
 #include "device_matrix.hpp"
+#include "support/by_warps.hpp"
 #include "support/catch.hpp"
 #include "support/worst.hpp"
 
@@ -13,7 +14,6 @@
 namespace {
 
 using namespace plexus::kernel_test;
-using namespace plexus::cuda_names;
 namespace kernels = plexus::kernels;
 
 template <class Precision>
@@ -59,14 +59,6 @@ auto image_of(const device_matrix_of<T>& x, int sample, int pixels) {
   };
 }
 
-template <class Function>
-void by_warps(const plexus::context& on, int rows, const Function& function) {
-  constexpr auto warps = plexus::rows_per_block;
-  plexus::launch("a test", on.stream(),
-                 {dim3(plexus::divide_up(static_cast<unsigned>(rows), warps)), dim3(32 * warps)},
-                 plexus::for_each_row_kernel<Function>, rows, function);
-}
-
 enum class path { layer, warps };
 
 template <class Precision, class Image, int Size, plexus::lrn Constants>
@@ -98,8 +90,8 @@ struct problem {
     if (way == path::layer) {
       layer::template forward<Precision>(on, {}, x.view(), plexus::basic_layer_memory<Out, T>{y.view(), {}});
     } else {
-      by_warps(on, x.rows() * of.tiles_of_sample(),
-               kernels::response_norm_forward<before, after, T, Out>{of, x.view(), y.view()});
+      support::by_warps(on.stream(), x.rows() * of.tiles_of_sample(),
+                        kernels::response_norm_forward<before, after, T, Out>{of, x.view(), y.view()});
     }
     y.download(on.stream());
     REQUIRE(y.guards_intact());
@@ -116,9 +108,10 @@ struct problem {
           plexus::input_delta<derivative>{dx.view(), derivative{x.view(), {}}});
     } else {
       const plexus::times_derivative epilogue{dx.view(), derivative{x.view(), {}}};
-      by_warps(on, x.rows() * of.tiles_of_sample(),
-               kernels::response_norm_backward<before, after, T, plexus::times_derivative<derivative>>{
-                   of, x.view(), delta.view(), epilogue});
+      support::by_warps(
+          on.stream(), x.rows() * of.tiles_of_sample(),
+          kernels::response_norm_backward<before, after, T, plexus::times_derivative<derivative>>{
+              of, x.view(), delta.view(), epilogue});
     }
     dx.download(on.stream());
     REQUIRE(dx.guards_intact());

@@ -1,6 +1,8 @@
 // A loss by itself: its value and its gradient for a batch of outputs, by each kind of group.
 #pragma once
 
+#include "support/by_warps.hpp"
+
 #include <plexus/core/buffer.hpp>
 #include <plexus/core/stream.hpp>
 #include <plexus/losses/loss_pass.hpp>
@@ -8,8 +10,6 @@
 #include <vector>
 
 namespace support {
-
-using namespace plexus::cuda_names;  // dim3
 
 enum class sharing { as_the_pass_does, by_a_warp, by_a_block };
 
@@ -60,10 +60,7 @@ loss_and_gradient differentiate(const Loss& loss, const std::vector<float>& a, i
   if constexpr (Sharing == sharing::as_the_pass_does) {
     plexus::for_each_row(on.get(), n, rows);
   } else if constexpr (Sharing == sharing::by_a_warp) {
-    plexus::launch("a loss by warps", on.get(),
-                   {dim3(plexus::divide_up(static_cast<unsigned>(n), plexus::rows_per_block)),
-                    dim3(32 * plexus::rows_per_block)},
-                   plexus::for_each_row_kernel<loss_rows<Loss>>, n, rows);
+    by_warps(on.get(), n, rows);
   } else {
     plexus::for_each_row_by_block(on.get(), n, rows);
   }
