@@ -104,8 +104,8 @@ struct channels_problem {
     } else if constexpr (Pixels == 1) {
       kernels::sum_rows(on.stream(), kernels::column_terms<Terms>{terms, x.rows(), Channels}, epilogue);
     } else {
-      plexus::for_each_row_by_block(on.stream(), Channels,
-                                    kernels::channel_sums<Pixels, Terms, Epilogue>{terms, x.rows(), epilogue});
+      plexus::for_each_row_by_block(
+          on.stream(), Channels, kernels::channel_sums<Pixels, Terms, Epilogue>{terms, x.rows(), epilogue});
     }
   }
 
@@ -213,8 +213,8 @@ struct samples_problem {
   void check() {
     CAPTURE(x.rows(), x.cols(), static_cast<int>(way), sizeof(T));
     const auto matrix = [&] { return device_matrix(x.rows(), x.cols(), {1, 3}); };
-    device_matrix mean(1, x.rows(), {}), scale(1, x.rows(), {}), dgamma(1, x.cols(), {}), y = matrix(),
-        unkept = matrix(), dx = matrix();
+    device_matrix mean(1, x.rows(), {}), scale(1, x.rows(), {}), dgamma(1, x.cols(), {}),
+        y = matrix(), unkept = matrix(), dx = matrix();
     const kernels::sample_moments of{mean.view().data, scale.view().data};
     const auto normalize = [&](const kernels::sample_moments& kept, const device_matrix& to) {
       for_each_sample(kernels::normalize_sample<T, plexus::store>{
@@ -257,7 +257,8 @@ struct samples_problem {
 
 }  // namespace
 
-TEST_CASE("normalisation by channels: few and many pixels and channels, one of each, no multiples of a warp") {
+TEST_CASE(
+    "normalisation by channels: few and many pixels and channels, one of each, no multiples of a warp") {
   generator random(1);
   check_channels<float, 1, 1>(random);
   check_channels<float, 37, 1>(random);
@@ -275,14 +276,14 @@ TEST_CASE("normalisation by channels: values that are large against their spread
 }
 
 TEMPLATE_TEST_CASE("normalisation by channels: of values in 16 bits", "", plexus::mixed<plexus::fp16>,
- plexus::mixed<plexus::bf16>) {
+                   plexus::mixed<plexus::bf16>) {
   generator random(3);
   check_channels<typename TestType::storage, 9, 1>(random);
   check_channels<typename TestType::storage, 3, 35>(random);
 }
 
-TEMPLATE_TEST_CASE("normalisation by samples: every width and group", "", plexus::fp32, plexus::mixed<plexus::fp16>,
- plexus::mixed<plexus::bf16>) {
+TEMPLATE_TEST_CASE("normalisation by samples: every width and group", "", plexus::fp32,
+                   plexus::mixed<plexus::fp16>, plexus::mixed<plexus::bf16>) {
   generator random(4);
   for (const path way : {path::layers, path::warps, path::blocks}) {
     for (const int samples : {1, 13}) {
@@ -300,13 +301,13 @@ TEST_CASE("normalisation by samples: values that are large against their spread"
 
 TEST_CASE("normalisation by samples: more samples than a grid has blocks in y", "[slow]") {
   generator random(6);
-  for (const path way : {path::layers, path::warps})
-    samples_problem<float>(random, way, 65600, 3, 0).check();
+  for (const path way : {path::layers, path::warps}) samples_problem<float>(random, way, 65600, 3, 0).check();
 }
 
 TEST_CASE("running moments follow those of batches by their share, the variance unbiased") {
   const plexus::context on;
-  const std::vector<float> running_mean{1, -2, 0}, running_variance{4, 1, 0.5f}, mean{3, 5, 0}, variance{2, 1, 0};
+  const std::vector<float> running_mean{1, -2, 0}, running_variance{4, 1, 0.5f}, mean{3, 5, 0},
+      variance{2, 1, 0};
   const auto follow = [&](int skipped) {
     const plexus::buffer<float> to_mean = plexus::to_device(on.stream(), running_mean),
                                 to_variance = plexus::to_device(on.stream(), running_variance),
@@ -319,6 +320,7 @@ TEST_CASE("running moments follow those of batches by their share, the variance 
     return std::array{plexus::to_host(on.stream(), to_mean.view()),
                       plexus::to_host(on.stream(), to_variance.view())};
   };
-  CHECK(follow(0) == std::array{std::vector<float>{1.5f, -0.25f, 0}, std::vector<float>{3.75f, 1.125f, 0.375f}});
+  CHECK(follow(0) ==
+        std::array{std::vector<float>{1.5f, -0.25f, 0}, std::vector<float>{3.75f, 1.125f, 0.375f}});
   CHECK(follow(1) == std::array{running_mean, running_variance});
 }

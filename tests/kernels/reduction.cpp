@@ -1,5 +1,6 @@
 // Column sums and row softmax, against double.
 #include "device_matrix.hpp"
+#include "support/by_warps.hpp"
 #include "support/catch.hpp"
 
 #include <plexus/kernels/gemv.hpp>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace {
 
@@ -40,21 +42,57 @@ void require_column_sums(plexus::context& context, path way, const device_matrix
   REQUIRE(sums.guards_intact());
 }
 
+// A row's softmax, in double.
+std::vector<double> softmax_in_double(const device_matrix& z, int row) {
+  double largest = -INFINITY, sum = 0;
+  for (int j = 0; j < z.cols(); ++j) largest = std::max(largest, static_cast<double>(z(row, j)));
+  std::vector<double> p;
+  for (int j = 0; j < z.cols(); ++j)
+    sum += p.emplace_back(std::exp(static_cast<double>(z(row, j)) - largest));
+  for (double& value : p) value /= sum;
+  return p;
+}
+
+// By a thread or by a warp a row.
 void require_softmax(plexus::context& context, const device_matrix& z, placement where) {
-  device_matrix p(z.rows(), z.cols(), where);
+  device_matrix p(z.rows(), z.cols(), where), by_warps(z.rows(), z.cols(), where);
   plexus::softmax_rows(context, z.view(), p.view());
-  p.download(context.stream());
-  for (int i = 0; i < z.rows(); ++i) {
-    double largest = -INFINITY;
-    for (int j = 0; j < z.cols(); ++j) largest = std::max(largest, static_cast<double>(z(i, j)));
-    double sum = 0;
-    for (int j = 0; j < z.cols(); ++j) sum += std::exp(static_cast<double>(z(i, j)) - largest);
-    for (int j = 0; j < z.cols(); ++j) {
-      const double right = std::exp(static_cast<double>(z(i, j)) - largest) / sum;
-      REQUIRE(std::abs(static_cast<double>(p(i, j)) - right) <= 1e-6);
-    }
+  if (z.rows() > 0 && z.cols() > 0) {
+    support::by_warps(context.stream(), z.rows(),
+                      plexus::kernels::softmax_row<float, float>{z.view(), by_warps.view()});
   }
-  REQUIRE(p.guards_intact());
+  for (device_matrix* result : {&p, &by_warps}) {
+    result->download(context.stream());
+    for (int i = 0; i < z.rows(); ++i) {
+      const std::vector<double> right = softmax_in_double(z, i);
+      for (int j = 0; j < z.cols(); ++j)
+        REQUIRE(std::abs(static_cast<double>((*result)(i, j)) - right[static_cast<std::size_t>(j)]) <= 1e-6);
+    }
+    REQUIRE(result->guards_intact());
+  }
+}
+
+void require_softmax_slopes(plexus::context& context, const device_matrix& z, const device_matrix& delta) {
+  device_matrix by_threads(z.rows(), z.cols(), {1, 3}), by_warps(z.rows(), z.cols(), {2, 1});
+  const auto slopes_into = [&](const device_matrix& dz) {
+    return plexus::kernels::softmax_row_backward<float, plexus::store>{z.view(), delta.view(), {dz.view()}};
+  };
+  plexus::for_each_row(context.stream(), z.rows(), slopes_into(by_threads));
+  support::by_warps(context.stream(), z.rows(), slopes_into(by_warps));
+  for (device_matrix* result : {&by_threads, &by_warps}) {
+    result->download(context.stream());
+    for (int i = 0; i < z.rows(); ++i) {
+      const std::vector<double> p = softmax_in_double(z, i);
+      double mean = 0;
+      for (int j = 0; j < z.cols(); ++j)
+        mean += p[static_cast<std::size_t>(j)] * static_cast<double>(delta(i, j));
+      for (int j = 0; j < z.cols(); ++j) {
+        const double right = p[static_cast<std::size_t>(j)] * (static_cast<double>(delta(i, j)) - mean);
+        REQUIRE(std::abs(static_cast<double>((*result)(i, j)) - right) <= 1e-6);
+      }
+    }
+    REQUIRE(result->guards_intact());
+  }
 }
 
 }  // namespace
@@ -99,6 +137,19 @@ TEST_CASE("softmax: rows of every width, also in place of leading dimensions") {
   for (const int rows : {0, 1, 9, 33}) {
     for (const int cols : {0, 1, 2, 10, 31, 32, 33, 100}) {
       require_softmax(context, device_matrix::random(random, rows, cols, {2, 1}), {1, 3});
+    }
+  }
+}
+
+TEST_CASE("softmax backward: rows of every width, small values and large ones") {
+  plexus::context context;
+  generator random(6);
+  for (const int rows : {1, 9, 33}) {
+    for (const int cols : {1, 2, 10, 31, 32, 33, 100}) {
+      for (const float offset : {0.0f, 500.0f}) {
+        require_softmax_slopes(context, device_matrix::random(random, rows, cols, {2, 1}, offset),
+                               device_matrix::random(random, rows, cols, {1, 0}));
+      }
     }
   }
 }
