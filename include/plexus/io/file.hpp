@@ -134,9 +134,9 @@ class byte_source {
   std::uint64_t position_ = 0;
 };
 
-// A file that appears under its name whole or not at all: bytes go to a temporary beside it, commit() flushes
-// them to the disk and renames. Without commit() the temporary is removed and a file that was there stays as
-// it was. A symbolic link is followed; the permissions of a file that is replaced are kept.
+// A file that appears under its name whole or not at all: bytes go to a temporary in its folder, commit()
+// flushes them to the disk and renames. Without commit() the temporary is removed and a file that was there
+// stays as it was. A symbolic link is followed; the permissions of a file that is replaced are kept.
 class atomic_file {
  public:
   atomic_file(const std::filesystem::path& path, std::string doing) : doing_(std::move(doing)) {
@@ -173,6 +173,11 @@ class atomic_file {
 
   void commit() {
     if (::fsync(file_.get()) != 0) fail(errno);
+    if (temporary_.empty()) {
+      name_temporary([this](const char* name) {
+        return ::linkat(AT_FDCWD, link_to_file().c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+      });
+    }
     if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
     temporary_.clear();
     // The new name itself is safe from a power cut only when its folder is on the disk; not every file system
@@ -199,15 +204,28 @@ class atomic_file {
     return path;
   }
 
-  // The name is short and not made from the target's, which may already be as long as a name can be.
+  // Where the file system can, it has no name before commit(): a process that is killed leaves nothing
+  // behind.
   void create_temporary() {
-    static std::atomic<unsigned> count{0};
+    file_ = file_descriptor(::open(folder_.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+    if (file_ && ::access(link_to_file().c_str(), F_OK) == 0) return;
+    name_temporary([this](const char* name) {
+      file_ = file_descriptor(::open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      return static_cast<bool>(file_);
+    });
+  }
+
+  std::string link_to_file() const { return "/proc/self/fd/" + std::to_string(file_.get()); }
+
+  // take(name) for new names, until it does not say that there is something of that name. The name is short
+  // and not made from the target's, which may already be as long as a name can be.
+  template <class Take>
+  void name_temporary(const Take& take) {
     const std::string stem = ".plexus-" + std::to_string(::getpid()) + "-";
     constexpr int most_attempts = 1000;  // names left behind by killed processes are skipped
     for (int attempt = 0; attempt < most_attempts; ++attempt) {
-      std::filesystem::path candidate = folder_ / (stem + std::to_string(count++) + ".tmp");
-      file_ = file_descriptor(::open(candidate.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-      if (file_) {
+      std::filesystem::path candidate = folder_ / (stem + std::to_string(names_++) + ".tmp");
+      if (take(candidate.c_str())) {
         temporary_ = std::move(candidate);
         return;
       }
@@ -245,6 +263,8 @@ class atomic_file {
         refuse(std::strerror(reason), "check the path and the disk; nothing was changed");
     }
   }
+
+  static inline std::atomic<unsigned> names_{0};  // given by this process
 
   std::string doing_;
   std::filesystem::path target_;
