@@ -224,6 +224,7 @@ std::vector<profiled> all_cases() {
   add_convolution<convolution_shape{{28, 3, 1, 2, 2, 2}, 32, 32}, 4>(cases, "dilation-2");
   add_convolution<convolution_shape{{14, 3, 1, 1, 1, 1}, 64, 64, 2}, 8>(cases, "groups-2");
   add_convolution<convolution_shape{{14, 1}, 128, 64}, 16>(cases, "1x1");
+  add_convolution<convolution_shape{{28, 3, 1, 1, 1, 1}, 32, 32, 32}, 8>(cases, "depthwise");
   return cases;
 }
 

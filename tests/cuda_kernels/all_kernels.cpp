@@ -127,6 +127,13 @@ int main() {
   train(px::network<px::mixed<px::fp16>, px::image<16, 16, 16>, px::conv2d<300, 3, px::relu>, px::max_pool<2>,
                     px::local_response_norm<5>, px::conv2d<6, 3>>{},
         px::quadratic{}, px::sgd{});
+  // Convolutions without tiles, with and without edges, of as many outputs as there may be, and of one.
+  train(px::network<px::image<1, 28, 28>, px::conv2d<6, 5, px::relu>, px::conv2d<16, 5, px::tanh>,
+                    px::conv2d<16, 3, px::softplus, px::same, px::groups<16>>>{},
+        px::quadratic{}, px::sgd{});
+  train(px::network<px::mixed<px::bf16>, px::image<2, 15, 15>, px::conv2d<8, 5, px::relu, px::same>,
+                    px::conv2d<8, 3, px::relu, px::groups<8>, px::stride<2>>>{},
+        px::quadratic{}, px::sgd{});
   px::network<px::image<3, 40, 40>, px::average_pool<17, px::stride<1>>> large_means;
   large_means.input_gradient({}, {}, {});
   px::network<px::tf32, px::image<16, 8, 8>, px::conv2d<300, 3, px::relu>> in_tf32;

@@ -2,6 +2,7 @@
 #include "product.hpp"
 
 #include <plexus/kernels/convolution.hpp>
+#include <plexus/kernels/direct_convolution.hpp>
 #include <plexus/kernels/tensor_convolution.hpp>
 #include <plexus/linalg/convolve.hpp>
 
@@ -197,6 +198,51 @@ constexpr auto require_on_tensor_cores =
                             on_tensor_cores<kernels::large_tensor_tile>,
                             on_tensor_cores<kernels::wmma_tile<kernels::flat_tensor_tile>>>;
 
+// The three products without tiles, whose shape is known when they are compiled.
+template <convolution_shape Of, class T = float>
+void require_direct_products(generator& random, int samples) {
+  INFO("image " << Of.image.height << " × " << Of.image.width << ", window " << Of.window.height << " × "
+                << Of.window.width << ", " << Of.channels << " to " << Of.outputs << ", groups "
+                << Of.groups);
+  const plexus::context on(plexus::gemm_policy::native);
+  const problem<T> p(random, Of, samples);
+  const plexus::matrix_view<const T> x = p.x.view(), w = p.w.view(), delta = p.delta.view();
+  const auto into = [](device_matrix& result, extent2d image) {
+    return kernels::image_epilogue<plexus::store, plexus::no_bias_term>({result.view()}, {}, image.area());
+  };
+  {
+    INFO("forward");
+    device_matrix z(samples, p.outputs(), random_placement(random));
+    kernels::launch_direct_convolution<kernels::walk_forward(Of)>(
+        on.stream(), x, kernels::filter_rows<T>(w.data, w.ld, Of), Of.groups, into(z, Of.output()));
+    require_matrix(on, z, tolerance_of_sums(Of.depth()), p.z);
+  }
+  if constexpr (Of.stride == extent2d(1)) {
+    INFO("gradient of the images");
+    device_matrix dx(samples, p.inputs(), random_placement(random));
+    kernels::launch_direct_convolution<kernels::walk_back(Of)>(
+        on.stream(), delta, kernels::filters_of_channels<T>(w.data, w.ld, Of), Of.groups, into(dx, Of.image));
+    require_matrix(on, dx, tolerance_of_sums(Of.group_outputs() * Of.window.area()), p.dx);
+  }
+  for (const int slices : {1, 3}) {
+    INFO("gradient of the filters, slices: " << slices);
+    device_matrix parts(slices * Of.outputs, Of.depth(), {}),
+        dw(Of.outputs, Of.depth(), random_placement(random));
+    kernels::launch_direct_filter_gradient<Of>(on.stream(), delta, x, plexus::store{parts.view()}, slices);
+    kernels::sum_slices(on.stream(), parts.view().data, slices, Of.outputs, Of.depth(),
+                        plexus::store{dw.view()});
+    require_matrix(on, dw, tolerance_of_sums(samples * Of.output().area()), p.dw);
+  }
+}
+
+constexpr convolution_shape first_of_lenet{{28, 5}, 1, 6};
+constexpr convolution_shape depthwise{{{9, 11}, 3, 1, 1, 1, 1}, 5, 5, 5};
+constexpr convolution_shape depthwise_by_two{{{9, 6}, 3, 2, 1, 1, 0}, 4, 4, 4};
+constexpr convolution_shape beyond_all_edges{{{3, 2}, {4, 3}, 1, 1, {3, 2}, {2, 3}}, 2, 3, 1};
+constexpr convolution_shape dilated{{{12, 9}, {2, 3}, {1, 2}, {3, 2}, {1, 0}, {0, 2}}, 6, 8, 2};
+constexpr convolution_shape one_row{{{1, 40}, {1, 7}, 1, 1, {0, 3}, {0, 3}}, 2, 16, 1};
+constexpr convolution_shape one_pixel_windows{{{5, 5}, 1}, 3, 2, 1};
+
 // The three products as layers ask for them: on a CPU lowered, where a BLAS is linked.
 template <convolution_shape Of, class Precision>
 void require_convolve(generator& random, int samples) {
@@ -279,6 +325,19 @@ TEST_CASE("convolution on the large tiles is its definition", "[convolution][slo
   require_products<on_tensor_cores<kernels::large_tensor_tile>, __half>(on, random, of, 3);
   require_products<on_tensor_cores<kernels::medium_tensor_tile>, __nv_bfloat16>(on, random, of, 3);
   require_products<on_tensor_cores<kernels::wmma_tile<kernels::large_tensor_tile>>, float>(on, random, of, 3);
+}
+
+TEST_CASE("convolution without tiles is its definition", "[convolution]") {
+  generator random(13);
+  require_direct_products<first_of_lenet>(random, 1);
+  require_direct_products<depthwise>(random, 3);
+  require_direct_products<depthwise, __half>(random, 2);
+  require_direct_products<depthwise_by_two>(random, 3);
+  require_direct_products<beyond_all_edges>(random, 30);
+  require_direct_products<dilated>(random, 2);
+  require_direct_products<dilated, __nv_bfloat16>(random, 1);
+  require_direct_products<one_row>(random, 2);
+  require_direct_products<one_pixel_windows>(random, 2);
 }
 
 TEST_CASE("a divisor divides as / does", "[convolution]") {

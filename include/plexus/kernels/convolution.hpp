@@ -158,11 +158,6 @@ struct tap_grid {
   }
 };
 
-// By one comparison.
-PLEXUS_FN inline bool is_within(int i, int end) {
-  return static_cast<unsigned>(i) < static_cast<unsigned>(end);
-}
-
 // Images as patches, zero beyond the edges: tap k of pixel j is as far from that pixel's corner in every
 // patch.
 template <class T>

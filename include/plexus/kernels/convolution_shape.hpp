@@ -43,4 +43,12 @@ struct convolution_shape : window_shape {
   constexpr int depth() const { return group_channels() * window.area(); }  // weights of one output
 };
 
+namespace kernels {
+
+// Whether 0 ≤ i < end, by one comparison.
+PLEXUS_FN inline bool is_within(int i, int end) {
+  return static_cast<unsigned>(i) < static_cast<unsigned>(end);
+}
+
+}  // namespace kernels
 }  // namespace plexus::inline PLEXUS_ABI

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <plexus/core/precision.hpp>
+#include <plexus/kernels/direct_convolution.hpp>
 #include <plexus/kernels/tensor_convolution.hpp>
 #include <plexus/linalg/gemm.hpp>
 #include <plexus/linalg/lowered_convolution.hpp>
@@ -41,6 +42,23 @@ void with_tensor_convolution_tile(gemm_tile tile, const Launch& launch) {
 template <class Precision>
 inline constexpr bool is_for_tensor_cores = sixteen_bit_float<typename Precision::storage> ||
                                             (std::is_same_v<Precision, tf32> && !platform::on_cpu);
+
+// Whether a product without tiles takes fewer instructions (benchmarks/profile, conv-*), that is of how few
+// outputs; its loops over them and over a window are unrolled.
+template <class Precision>
+inline constexpr int most_direct_outputs = is_for_tensor_cores<Precision> ? 8 : 16;
+inline constexpr int most_unrolled = 512;
+
+template <kernels::direct_walk Of, class Precision>
+inline constexpr bool is_direct = Of.outputs <=
+                                  most_direct_outputs<Precision>&& Of.outputs* Of.window.area() <=
+                                  most_unrolled&& kernels::direct_arrangement<Of>::weights <= 4096;
+
+// Every thread reads all deltas anew for each few of the taps.
+template <convolution_shape Of, class Precision>
+inline constexpr bool is_direct_gradient =
+    Of.group_outputs() <= most_direct_outputs<Precision>&& Of.group_outputs() * Of.window.width <= 80 &&
+    kernels::direct_gradient_arrangement<Of>::parts <= 8;
 
 template <gemm_shape Known, class Precision, class Launch>
 void with_convolution_tile(gemm_tile tile, const Launch& launch) {
@@ -108,10 +126,15 @@ void convolve(context& context, matrix_view<const typename Precision::storage> x
       return lowered_convolution::forward<Of>(context.stream(), x, w, ld, bias, epilogue);
   }
   detail::require_countable_pixels(x.rows, Of.output());
-  using T = typename Precision::storage;
-  detail::launch_convolution<gemm_shape{Of.group_outputs(), any_extent, Of.depth()}, Precision>(
-      context, kernels::filter_rows<T>(w, ld, Of), kernels::taps_by_pixels(kernels::patches_of(x, Of)),
-      Of.groups, kernels::image_epilogue<Epilogue, Bias>(epilogue, bias, Of.output().area()));
+  const kernels::filter_rows<typename Precision::storage> filters(w, ld, Of);
+  const kernels::image_epilogue<Epilogue, Bias> into(epilogue, bias, Of.output().area());
+  constexpr kernels::direct_walk walk = kernels::walk_forward(Of);
+  if constexpr (detail::is_direct<walk, Precision>) {
+    kernels::launch_direct_convolution<walk>(context.stream(), x, filters, Of.groups, into);
+  } else {
+    detail::launch_convolution<gemm_shape{Of.group_outputs(), any_extent, Of.depth()}, Precision>(
+        context, filters, kernels::taps_by_pixels(kernels::patches_of(x, Of)), Of.groups, into);
+  }
 }
 
 // epilogue(sample, feature, dx) of all dx (n, channels · pixels) for delta (n, outputs · pixels).
@@ -125,16 +148,20 @@ void convolve_back(context& context, matrix_view<const typename Precision::stora
   }
   detail::require_countable_pixels(delta.rows, Of.image);
   using T = typename Precision::storage;
-  constexpr int depth = Of.group_outputs() * Of.window.area();
-  const auto launch = [&](const auto& deltas) {
-    detail::launch_convolution<gemm_shape{Of.group_channels(), any_extent, depth}, Precision>(
-        context, kernels::filters_of_channels<T>(w, ld, Of), kernels::taps_by_pixels(deltas), Of.groups,
-        kernels::image_epilogue<Epilogue, no_bias_term>(epilogue, {}, Of.image.area()));
+  const kernels::filters_of_channels<T> filters(w, ld, Of);
+  const kernels::image_epilogue<Epilogue, no_bias_term> into(epilogue, {}, Of.image.area());
+  const auto launch_tiles = [&](const auto& deltas) {
+    constexpr gemm_shape known{Of.group_channels(), any_extent, Of.group_outputs() * Of.window.area()};
+    detail::launch_convolution<known, Precision>(context, filters, kernels::taps_by_pixels(deltas), Of.groups,
+                                                 into);
   };
-  if constexpr (Of.stride == extent2d(1)) {
-    launch(kernels::received_deltas(delta, Of));
+  constexpr kernels::direct_walk walk = kernels::walk_back(Of);
+  if constexpr (Of.stride != extent2d(1)) {
+    launch_tiles(kernels::strided_delta_reader<T>(delta, Of));
+  } else if constexpr (detail::is_direct<walk, Precision>) {
+    kernels::launch_direct_convolution<walk>(context.stream(), delta, filters, Of.groups, into);
   } else {
-    launch(kernels::strided_delta_reader<T>(delta, Of));
+    launch_tiles(kernels::received_deltas(delta, Of));
   }
 }
 
@@ -152,10 +179,21 @@ void filter_gradient(context& context, matrix_view<const typename Precision::sto
       return lowered_convolution::filter_gradient<Of>(context.stream(), delta, x, dw);
   }
   detail::require_countable_pixels(x.rows, Of.output());
-  using T = typename Precision::storage;
-  detail::launch_convolution<gemm_shape{Of.group_outputs(), Of.depth(), any_extent}, Precision>(
-      context, kernels::delta_rows<T>(delta, Of), kernels::pixels_by_taps(kernels::patches_of(x, Of)),
-      Of.groups, store{matrix(dw, Of.outputs, Of.depth())});
+  const store into{matrix(dw, Of.outputs, Of.depth())};
+  if constexpr (detail::is_direct_gradient<Of, Precision>) {
+    const int blocks = Of.groups * kernels::direct_gradient_arrangement<Of>::parts;
+    const int slices = kernels::slices_to_fill(context, x.rows * Of.output().area(),
+                                               static_cast<std::size_t>(Of.outputs) * Of.depth(), blocks, 4,
+                                               kernels::shortest_direct_slice);
+    kernels::in_slices(context, slices, Of.outputs, Of.depth(), into, [&](const auto& parts) {
+      kernels::launch_direct_filter_gradient<Of>(context.stream(), delta, x, parts, slices);
+    });
+  } else {
+    using T = typename Precision::storage;
+    detail::launch_convolution<gemm_shape{Of.group_outputs(), Of.depth(), any_extent}, Precision>(
+        context, kernels::delta_rows<T>(delta, Of), kernels::pixels_by_taps(kernels::patches_of(x, Of)),
+        Of.groups, into);
+  }
 }
 
 }  // namespace plexus::inline PLEXUS_ABI
