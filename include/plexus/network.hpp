@@ -309,44 +309,37 @@ class basic_network {
 
   // ---- Steps whose loss or gradients are not finite
 
-  // What becomes of them from now on; numbers of steps begin anew. A new network goes on. In FP16 a step
-  // whose gradients alone are not finite is the loss scale's, whatever the rule.
-  void watch(non_finite rule) {
+  // What becomes of them from now on; numbers of steps begin anew. Without a rule, as in a new network,
+  // nothing is watched. In FP16 a step whose gradients alone are not finite is the loss scale's, whatever the
+  // rule.
+  void watch(std::optional<non_finite> rule) {
     watch_rule_ = rule;
-    step_watch_ = rule == non_finite::go_on ? buffer<step_watch>() : buffer<step_watch>(1);
-    watches_gradients_ = rule == non_finite::skip && !scales_loss;
+    step_watch_ = buffer<step_watch>(rule ? 1 : 0);
     ++memory_version_;
-    if (rule == non_finite::go_on) return;
-    const step_watch anew{.stops = rule == non_finite::stop ? 1 : 0};
+    if (!rule) return;
+    const step_watch anew{.rule = *rule};
     copy_to_device<step_watch>(stream(), step_watch_.data(), std::span(&anew, 1));
     context_.synchronize();
   }
 
-  non_finite watch_rule() const { return watch_rule_; }
+  std::optional<non_finite> watch_rule() const { return watch_rule_; }
   // For work that is no step of training: nothing is watched for while it lives.
   class unwatched_scope {
    public:
-    explicit unwatched_scope(basic_network& net)
-        : net_(net),
-          watch_(std::move(net.step_watch_)),
-          watches_gradients_(std::exchange(net.watches_gradients_, false)) {}
+    explicit unwatched_scope(basic_network& net) : net_(net), watch_(std::move(net.step_watch_)) {}
     unwatched_scope(const unwatched_scope&) = delete;
     unwatched_scope& operator=(const unwatched_scope&) = delete;
-    ~unwatched_scope() {
-      net_.step_watch_ = std::move(watch_);
-      net_.watches_gradients_ = watches_gradients_;
-    }
+    ~unwatched_scope() { net_.step_watch_ = std::move(watch_); }
 
    private:
     basic_network& net_;
     buffer<step_watch> watch_;
-    bool watches_gradients_;
   };
 
   // What was met since then. Waits for the device.
   step_watch watched() const {
     step_watch seen;
-    if (step_watch_.size() == 0) return seen;
+    if (!is_watched()) return seen;
     copy_to_host<step_watch>(stream(), std::span(&seen, 1), step_watch_.data());
     seen.settle();
     return seen;
@@ -975,10 +968,10 @@ class basic_network {
                      1 / divisor_of<Loss>(static_cast<float>(x.rows)), scale_of_loss()});
     add_training_totals(x.rows);
     backward_layers(x, dx);
-    if (watches_gradients_) {
-      for_each_row(stream(), runs::rows, watch_gradients<runs>{gradients_.data(), step_watch_.data()});
-    }
-    if constexpr (scales_loss) {
+    if constexpr (!scales_loss) {
+      if (is_watched())
+        for_each_row(stream(), runs::rows, watch_gradients<runs>{gradients_.data(), step_watch_.data()});
+    } else {
       for_each(stream(), 1, begin_overflow{scaler_.data(), step_watch_.data()});
       for_each_row(stream(), copies::rows, unscale_rows<copies>{gradients_.data(), scaler_.data()});
     }
@@ -1065,11 +1058,12 @@ class basic_network {
   using runs = arena_runs<layout::size, platform::on_cpu ? 4096 : 128>;
   using norm_runs = arena_runs<layout::size, 4096>;
 
-  // In device memory, where the loss is scaled or steps are watched: not 0 where this step is to change
-  // nothing.
+  bool is_watched() const { return step_watch_.size() != 0; }
+
+  // In device memory, where steps may be skipped: not 0 where this step is to change nothing.
   const int* skip() const {
     if constexpr (scales_loss) return &scaler_.data()->overflow;
-    return step_watch_.size() == 0 ? nullptr : &step_watch_.data()->skips;
+    return is_watched() && watch_rule_ != non_finite::go_on ? &step_watch_.data()->is_bad : nullptr;
   }
 
   update_arenas arenas() const {
@@ -1132,7 +1126,7 @@ class basic_network {
   }
 
   void add_training_totals(int rows) {
-    if (step_watch_.size() == 0) return add_to_totals(rows);
+    if (!is_watched()) return add_to_totals(rows);
     for_each_row(
         stream(), 1,
         add_watched_results{{row_results_.data(), 2, rows, capacity_}, totals_.data(), step_watch_.data()});
@@ -1189,8 +1183,7 @@ class basic_network {
   bool weights_changed_ = false;   // since the copies were written
   bool uses_average_ = false;      // in place of the weights
   buffer<step_watch> step_watch_;  // where steps are watched
-  non_finite watch_rule_ = non_finite::go_on;
-  bool watches_gradients_ = false;
+  std::optional<non_finite> watch_rule_;
 };
 
 // network<input<784>, dense<300, relu>, dense<10>>: in FP32. With a precision policy before the input, such

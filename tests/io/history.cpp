@@ -16,12 +16,13 @@ TEST_CASE("A history is saved as a table, with the shortest digits that are its 
                          .seconds = 3,
                          .samples_per_second = 20000,
                          .skipped_steps = 4,
+                         .non_finite_steps = 5,
                          .rate_factor = 0.25});
   const support::temporary_folder folder;
   px::save_history(past, folder / "history.csv");
   CHECK(support::read_file(folder / "history.csv") ==
         "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second,skipped_steps,"
-        "rate_factor\n"
-        "1,0.5,,,,2,0.001,0,1\n"
-        "2,0.1,0.75,0.25,1,3,20000,4,0.25\n");
+        "non_finite_steps,rate_factor\n"
+        "1,0.5,,,,2,0.001,0,0,1\n"
+        "2,0.1,0.75,0.25,1,3,20000,4,5,0.25\n");
 }

@@ -324,5 +324,16 @@ TEST_CASE("Bad input to a network and its training", "[network][bad_input]") {
            },
            "training a network", "the loss is no longer finite in step 1 of epoch 2 (samples 4, 7, 2, 1, 3): the outputs of layer 1",
            "use a smaller rate, or scale the inputs"},
+          {"a gradient beyond FP32",
+           [](const auto&) {
+             const px::dataset data{.features = 1, .outputs = 1, .inputs = {1, 1, 3e38f, 3e38f}, .targets = {9, 9, 9, 9}};
+             px::network<px::input<1>, px::dense<1>> net;
+             net.initialize(px::seed{1}, px::constant{.value = 0});
+             px::fit(net, data, px::summed<px::mean_absolute>{}, px::sgd{.rate = 1e-6f},
+                     {.epochs = 1, .batch = 2, .shuffle = false});
+           },
+           "training a network",
+           "a gradient is no longer finite in step 2 of epoch 1 (samples 2, 3): the gradient of 0.weight, of outputs that are finite",
+           "use a smaller rate, or scale the inputs"},
       });
 }

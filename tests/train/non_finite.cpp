@@ -1,5 +1,6 @@
 // Steps whose loss or gradients are not finite: where they stop training, where they are skipped, and what is
 // said of them.
+#include <plexus/data/dataset_source.hpp>
 #include <plexus/inspect/check_gradients.hpp>
 #include <plexus/plexus.hpp>
 
@@ -105,9 +106,67 @@ TEST_CASE("Training that is to go on does, whatever comes", "[train]") {
   regression<px::fp32> net{px::seed{1}};
   const px::history history = train(net, px::non_finite::go_on);
   CHECK(history.epochs.size() == 3);
-  CHECK(!std::isfinite(history.epochs.back().loss));
+  CHECK(!std::isfinite(history.epochs.front().loss));
   CHECK(std::isnan(support::parameter_values(net)[0][0]));
-  CHECK(!history.first_non_finite);
+  REQUIRE(history.first_non_finite);
+  CHECK(history.first_non_finite->text() == "step 5 of epoch 1 (samples 16, 17, 18, 19): the loss");
+  CHECK(history.epochs[0].non_finite_steps == 7);  // nothing is finite after it
+  CHECK(history.epochs[1].non_finite_steps == 11);
+  CHECK(history.epochs[1].skipped_steps == 0);
+}
+
+TEST_CASE("A step whose gradients alone are not finite is told where it is made, whatever becomes of it",
+          "[train]") {
+  using network = px::network<px::input<1>, px::dense<1>>;
+  // Of a linear function: Σ ±x over the batch, which is beyond FP32 in the fifth one.
+  px::dataset data{.features = 1, .outputs = 1, .inputs = std::vector<float>(14, 1), .targets = {}};
+  data.targets.resize(14);
+  data.inputs[8] = data.inputs[9] = 3e38f;
+  const px::dataset_source source(data);
+  const std::string place = "step 5 of epoch 1 (samples 8, 9): the gradient of 0.weight";
+
+  const auto check = [&](px::non_finite rule, const auto& samples) {
+    network net{px::seed{1}}, by_hand{px::seed{1}};
+    for (network* one : {&net, &by_hand}) support::set_parameter(*one, 0, {1e-3f});
+    const auto train = [&] {
+      return px::fit(net, samples, px::summed<px::mean_absolute>{}, px::adam{},
+                     {.epochs = 2, .batch = 2, .shuffle = false, .non_finite = rule});
+    };
+    const auto train_by_hand = [&](int steps) {
+      for (int i = 0; i < steps; ++i) {
+        by_hand.step(std::vector<float>(2, 1), std::vector<float>(2), px::summed<px::mean_absolute>{},
+                     px::adam{});
+      }
+    };
+    if (rule == px::non_finite::stop) {
+      CHECK(stopped_by(train).text() == place + ", of outputs that are finite");
+      train_by_hand(4);
+    } else {
+      const px::history past = train();
+      REQUIRE(past.first_non_finite);
+      CHECK(past.first_non_finite->text() == place);
+      const bool skips = rule == px::non_finite::skip;
+      CHECK(past.epochs[0].skipped_steps == (skips ? 1 : 0));
+      CHECK(past.epochs[0].non_finite_steps == (skips ? 0 : 3));
+      train_by_hand(12);
+    }
+    const bool is_kept = rule != px::non_finite::go_on;
+    CHECK((support::parameter_values(net) == support::parameter_values(by_hand)) == is_kept);
+  };
+  for (const px::non_finite rule : {px::non_finite::stop, px::non_finite::skip, px::non_finite::go_on}) {
+    check(rule, data);
+    check(rule, source);
+  }
+}
+
+// The deltas grow by a factor of 1e20 from layer to layer, of zeros.
+TEST_CASE("Of gradients that are not finite the one that is found first is named", "[train]") {
+  px::network<px::input<1>, px::dense<1>, px::dense<1>, px::dense<1>, px::dense<1>> net{px::seed{1}};
+  for (const std::size_t weight : {4u, 6u}) support::set_parameter(net, weight, {1e20f});
+  const px::dataset data{.features = 1, .outputs = 1, .inputs = {0}, .targets = {1}};
+  const px::non_finite_report met =
+      stopped_by([&] { px::fit(net, data, px::mean_absolute{}, px::sgd{}, {.epochs = 1, .batch = 1}); });
+  CHECK(met.where == "the gradient of 1.bias, of outputs that are finite");
 }
 
 TEST_CASE("A layer or a parameter is named where a step is not finite first", "[train]") {
@@ -173,7 +232,7 @@ TEST_CASE("A gradient alone that is not finite is skipped too", "[train]") {
   CHECK(support::parameter_values(net) != before);
   step(bad);
   CHECK(net.watched().first == 2);
-  CHECK(net.watched().skipped == 2);
+  CHECK(net.watched().bad_steps == 2);
   CHECK(net.watched().step == 4);
 
   net.watch(px::non_finite::go_on);
@@ -210,11 +269,11 @@ TEST_CASE("The layer is looked for in the step that failed, with what it dropped
 TEST_CASE("Tensors that are not finite at an epoch's end are shown to nobody", "[train]") {
   px::network<px::input<1>, px::dense<1, px::identity, px::no_bias>> net{px::seed{1}};
   support::set_parameter(net, 0, {1e-3f});
-  const px::dataset data{.features = 1, .outputs = 1, .inputs = {3e38f, 3e38f}, .targets = {0, 0}};
+  const px::dataset data{.features = 1, .outputs = 1, .inputs = {1, 1}, .targets = {0, 0}};
   int epochs = 0;
   const auto count = [&](const px::epoch_record&) { return ++epochs < 3; };
-  try {  // the loss is finite, and its gradient is not
-    px::fit(net, data, px::summed<px::mean_absolute>{}, px::adam{},
+  try {  // the gradient is finite, and what the update makes of it is not
+    px::fit(net, data, px::summed<px::mean_absolute>{}, px::sgd{.rate = 3e38f},
             {.epochs = 3, .batch = 2, .on_epoch = count});
     FAIL("nothing has stopped it");
   } catch (const px::non_finite_error& met) {

@@ -105,7 +105,10 @@ TEST_CASE("the progress bar leaves out what there is not, and shows a loss that 
   now.validation_loss = now.validation_accuracy = now.loss;
   now.seconds_left = 59.2;
   now.samples_per_second = 999;
-  CHECK(plain_lines(now) == "epoch 2/5: 999 samples/s, loss nan, validation loss nan, 1:00 left\n");
+  now.non_finite_steps = 3;
+  CHECK(plain_lines(now) ==
+        "epoch 2/5: 999 samples/s, loss nan, validation loss nan, 3 steps not finite, 1:00 left\n");
+  now.non_finite_steps = 0;
   now.loss = std::numeric_limits<double>::infinity();
   now.validation_loss.reset();
   now.seconds_left = now.samples_per_second = now.loss;

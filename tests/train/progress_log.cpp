@@ -34,9 +34,10 @@ TEST_CASE("A line of the log has what there is", "[train]") {
   now.validation_loss = 0.125;
   now.validation_accuracy = 0.75;
   now.skipped_steps = 2;
+  now.non_finite_steps = 3;
   const std::string epoch =
       "epoch=3 samples=600 loss=0.25 accuracy=0.5 validation_loss=0.125 validation_accuracy=0.75 "
-      "samples_per_second=12500 skipped_steps=2\n";
+      "samples_per_second=12500 skipped_steps=2 non_finite_steps=3\n";
   CHECK(logged(px::log_level::epochs, now) == epoch);
   CHECK(logged(px::log_level::steps, now) == epoch);
   CHECK(logged(px::log_level::silent, now).empty());

@@ -14,8 +14,8 @@ namespace plexus::inline PLEXUS_ABI {
 // A line of names, and one for each epoch; what there is not is left empty.
 inline std::string to_csv(const history& past) {
   std::string text =
-      "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second,skipped_steps,rate_"
-      "factor\n";
+      "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second,skipped_steps,"
+      "non_finite_steps,rate_factor\n";
   const auto append = [&](std::optional<double> value) {
     text += ',';
     if (!value || std::isnan(*value)) return;
@@ -29,7 +29,7 @@ inline std::string to_csv(const history& past) {
                               std::optional(record.seconds), std::optional(record.samples_per_second)}) {
       append(value);
     }
-    text += ',' + std::to_string(record.skipped_steps);
+    text += ',' + std::to_string(record.skipped_steps) + ',' + std::to_string(record.non_finite_steps);
     append(record.rate_factor);
     text += '\n';
   }

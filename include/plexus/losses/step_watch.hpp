@@ -7,36 +7,41 @@
 #include <plexus/losses/loss_scaling.hpp>
 
 #include <cfloat>
-#include <climits>
 #include <cstdint>
 
 namespace plexus::inline PLEXUS_ABI {
 
+// A step is not finite if its loss or a gradient is NaN or infinite. All are watched for by one pass over the
+// gradients, before they change anything.
 enum class non_finite {
-  stop,   // from a step whose loss is not finite on, nothing is changed any more; costs nothing
-  skip,   // a step whose loss or gradients are not finite changes nothing; one more pass over the gradients
-  go_on,  // nothing is done
+  stop,   // such a step, and all after it, change nothing
+  skip,   // such a step changes nothing
+  go_on,  // it is noted
 };
 
 struct step_watch {
-  int skips = 0;                       // whether this step's update changes nothing
-  int stops = 0;                       // whether that lasts
-  int by_loss = 0;                     // whether it was the loss of the first such step that was not finite
-  unsigned bad_gradient = UINT_MAX;    // of the first such step, the first one's place in the arena
+  non_finite rule = non_finite::stop;
+  int is_bad = 0;                      // whether this step is not finite, or an earlier one has stopped all
+  int by_loss = 0;                     // whether it was the loss of the first such step
+  unsigned bad_gradient = 0;           // the place in the arena of its last gradient that is not finite
   std::uint64_t step = 0;              // the number of this step, counted from 1
   std::uint64_t first = 0;             // the number of the first step that was not finite, or 0
-  std::uint64_t skipped = 0;           // steps that have changed nothing, this one not among them
+  std::uint64_t bad_steps = 0;         // how many there were, this one not among them
   std::uint64_t samples_left_out = 0;  // of the totals, because their batch's loss is not finite
+
+  // Whether this step's update changes nothing.
+  PLEXUS_FN bool skips() const { return is_bad != 0 && rule != non_finite::go_on; }
 
   // This step is over.
   PLEXUS_FN void settle() {
-    if (skips == 0) return;
-    ++skipped;
+    if (is_bad == 0) return;
+    ++bad_steps;
     if (first == 0) first = step;
   }
 };
 
-// totals += Σ of the batch's losses and of its right rows, unless the loss is not finite: begins a step.
+// totals += Σ of the batch's losses and of its right rows, unless the loss is not finite and that changes
+// nothing: begins a step.
 struct add_watched_results {
   matrix_view<const float> values;  // (2, n)
   double* totals;
@@ -49,9 +54,10 @@ struct add_watched_results {
     watch->settle();
     ++watch->step;
     const bool is_finite = fabs(loss) <= DBL_MAX;
-    watch->skips = !is_finite || (watch->stops != 0 && watch->skips != 0) ? 1 : 0;
-    if (!is_finite) {
-      if (watch->first == 0) watch->by_loss = 1;
+    const bool stopped = watch->rule == non_finite::stop && watch->is_bad != 0;
+    watch->is_bad = !is_finite || stopped ? 1 : 0;
+    if (!is_finite && watch->first == 0) watch->by_loss = 1;
+    if (!is_finite && watch->skips()) {
       watch->samples_left_out += static_cast<std::uint64_t>(values.cols);
       return;
     }
@@ -60,7 +66,8 @@ struct add_watched_results {
   }
 };
 
-// Whether a gradient is not finite, run by run of an arena.
+// Whether a gradient is not finite, run by run of an arena. Of those that are not the last is noted:
+// gradients are found from the last layer to the first, and what is not finite in one spoils those before it.
 template <class Runs>
 struct watch_gradients {
   const float* dw;
@@ -72,13 +79,13 @@ struct watch_gradients {
     const float* const g = dw + at.begin;
     const int bad = part_of_sum<int>(group, at.cols, [g](int i) { return fabsf(g[i]) <= FLT_MAX ? 0 : 1; });
     if (bad == 0) return;
-    atomicExch(&watch->skips, 1);
+    atomicExch(&watch->is_bad, 1);
     if (watch->first != 0) return;
+    int last = 0;
     for (int j = group.rank(); j < at.cols; j += group.size()) {
-      if (fabsf(g[j]) <= FLT_MAX) continue;
-      atomicMin(&watch->bad_gradient, static_cast<unsigned>(at.begin) + static_cast<unsigned>(j));
-      return;
+      if (!(fabsf(g[j]) <= FLT_MAX)) last = j;
     }
+    atomicMax(&watch->bad_gradient, static_cast<unsigned>(at.begin) + static_cast<unsigned>(last));
   }
 };
 
@@ -87,8 +94,8 @@ struct begin_overflow {
   loss_scaler* scaler;
   const step_watch* watch;  // or null
   PLEXUS_FN void operator()(std::size_t) const {
-    scaler->overflow = watch != nullptr ? watch->skips : 0;
-    scaler->stopped = watch != nullptr && watch->stops != 0 ? watch->skips : 0;
+    scaler->overflow = watch != nullptr && watch->skips() ? 1 : 0;
+    scaler->stopped = scaler->overflow != 0 && watch->rule == non_finite::stop ? 1 : 0;
   }
 };
 

@@ -149,7 +149,7 @@ class training_run {
   // ---- Steps that are not finite
 
   // What has become of the steps of this epoch; waits for the device. Throws where the first such step stops
-  // training, and notes it where it was skipped.
+  // training, and notes it where it does not.
   void look_at_steps(int epoch, history& result) {
     const step_watch now = net_.watched();
     if (now.first == 0 || result.first_non_finite) return;
@@ -162,17 +162,19 @@ class training_run {
       const auto begin = order_.begin() + static_cast<std::ptrdiff_t>(first);
       met.samples.assign(begin, begin + static_cast<std::ptrdiff_t>(rows));
     }
-    if (options_.non_finite == non_finite::skip) {
-      met.where = now.by_loss != 0 ? "the loss" : "the gradient of " + net_.parameter_at(now.bad_gradient);
+    met.where = now.by_loss != 0 ? "the loss" : "the gradient of " + net_.parameter_at(now.bad_gradient);
+    if (met.samples.empty()) met.where += " of a step that is not fit's";
+    if (options_.non_finite != non_finite::stop) {
       result.first_non_finite = std::move(met);
       return;
     }
-    met.where = met.samples.empty() ? "the loss of a step that is not fit's" : place_not_finite(met);
+    if (!met.samples.empty()) met.where = place_not_finite(met);
     result.reason = stop_reason::not_finite;
-    throw non_finite_error("the loss is no longer finite in " + met.text(), met, std::move(result));
+    const std::string what = now.by_loss != 0 ? "the loss" : "a gradient";
+    throw non_finite_error(what + " is no longer finite in " + met.text(), met, std::move(result));
   }
 
-  // In the network, which no step has changed since.
+  // The place of what was met, in the network, which no step has changed since.
   std::string place_not_finite(const non_finite_report& met) {
     if (const std::string name = tensor_not_finite(); !name.empty()) {
       return name + ", since an earlier step";
@@ -184,7 +186,7 @@ class training_run {
     batches_.draw(net_.stream(), rows);
     const std::size_t layer =
         net_.first_layer_not_finite(batches_.inputs(rows), steps_before_ + met.step - 1);
-    return layer == Network::layer_count ? "the loss, of outputs that are finite"
+    return layer == Network::layer_count ? met.where + ", of outputs that are finite"
                                          : "the outputs of layer " + std::to_string(layer);
   }
 
@@ -198,6 +200,7 @@ class training_run {
     draw_order();
     net_.reset_totals();
     skipped_before_ = skipped_steps();
+    non_finite_before_ = non_finite_steps();
     watched_before_ = net_.watched();
     steps_before_ = net_.training_state().step;
     clock::time_point next_report = begin + report_interval;
@@ -233,9 +236,14 @@ class training_run {
     evaluation mean = mean_of<Network, Loss>(net_.totals(), counted);
     if (summed_loss<Loss>) mean.loss *= done / counted;  // as if all had counted
     const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
-    return {epoch,        mean.loss, mean.accuracy,  {},
-            {},           seconds,   done / seconds, skipped_steps() - skipped_before_,
-            rate_factor()};
+    return {.epoch = epoch,
+            .loss = mean.loss,
+            .accuracy = mean.accuracy,
+            .seconds = seconds,
+            .samples_per_second = done / seconds,
+            .skipped_steps = skipped_steps() - skipped_before_,
+            .non_finite_steps = non_finite_steps() - non_finite_before_,
+            .rate_factor = rate_factor()};
   }
 
   double rate_factor() const { return options_.on_plateau ? net_.plateau().rate_factor : 1; }
@@ -247,10 +255,13 @@ class training_run {
     net_.set_plateau(now);
   }
 
-  // Of the network's life.
+  // Of the network's life, or since it is watched.
   std::uint64_t skipped_steps() const {
     if constexpr (Network::scales_loss) return net_.loss_scale().skipped;
-    return net_.watched().skipped;
+    return options_.non_finite == non_finite::go_on ? 0 : net_.watched().bad_steps;
+  }
+  std::uint64_t non_finite_steps() const {
+    return options_.non_finite == non_finite::go_on ? net_.watched().bad_steps : 0;
   }
 
   void finish_epoch(int epoch, int done, clock::time_point begin, history& result) {
@@ -282,6 +293,7 @@ class training_run {
     now.loss = record.loss;
     now.accuracy = record.accuracy;
     now.skipped_steps = record.skipped_steps;
+    now.non_finite_steps = record.non_finite_steps;
     const double left =
         batches_.size() - done + static_cast<double>(options_.epochs - epoch) * batches_.size();
     now.seconds_left = left / record.samples_per_second;
@@ -302,10 +314,10 @@ class training_run {
   recorded_step<Network, batch_step<Network, Batches, Loss, Optimizer>> full_step_, last_step_;
   std::vector<int> order_;
   best_epoch<Network> best_;
-  std::uint64_t skipped_before_ = 0;  // this epoch
-  step_watch watched_before_;         // this epoch
-  std::uint64_t steps_before_ = 0;    // this epoch, of the network's life
-  non_finite rule_before_;            // this run
+  std::uint64_t skipped_before_ = 0, non_finite_before_ = 0;  // this epoch
+  step_watch watched_before_;                                 // this epoch
+  std::uint64_t steps_before_ = 0;                            // this epoch, of the network's life
+  std::optional<non_finite> rule_before_;                     // this run
 };
 
 // What fit() checks before anything changes.

@@ -17,8 +17,9 @@ struct epoch_record {
   std::optional<double> validation_accuracy{};
   double seconds = 0;
   double samples_per_second = 0;
-  std::uint64_t skipped_steps = 0;  // because a gradient or the loss was not finite
-  double rate_factor = 1;           // of the rate in this epoch, by reduce_on_plateau
+  std::uint64_t skipped_steps = 0;     // because a gradient or the loss was not finite
+  std::uint64_t non_finite_steps = 0;  // such ones where training goes on
+  double rate_factor = 1;              // of the rate in this epoch, by reduce_on_plateau
 };
 
 enum class stop_reason { epochs_done, error_small_enough, step_limit, no_improvement, asked_to, not_finite };
@@ -45,7 +46,7 @@ struct history {
   std::vector<epoch_record> epochs{};
   stop_reason reason = stop_reason::epochs_done;
   std::uint64_t steps = 0;
-  std::optional<non_finite_report> first_non_finite{};  // where such steps are skipped
+  std::optional<non_finite_report> first_non_finite{};  // where it does not stop training
   // By early stopping: the epoch whose parameters the network has; 0: those of the last step; −1: those of an
   // epoch before this run, which went on from a checkpoint or after an error.
   int restored_epoch = 0;

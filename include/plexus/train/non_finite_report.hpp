@@ -1,5 +1,4 @@
-// The first step of a training run that was not finite: whose loss, or where steps are skipped whose
-// gradients, were NaN or infinite.
+// The first step of a training run that was not finite: whose loss or gradients were NaN or infinite.
 #pragma once
 
 #include <plexus/platform.hpp>

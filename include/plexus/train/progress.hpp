@@ -22,6 +22,7 @@ struct training_progress {
   double seconds_left = 0;  // until the last epoch's end
   bool epoch_finished = false;
   std::uint64_t skipped_steps = 0;          // of this epoch, not finite
+  std::uint64_t non_finite_steps = 0;       // such ones where training goes on
   std::optional<double> validation_loss{};  // at an epoch's end, where there is a validation set
   std::optional<double> validation_accuracy{};
 };

@@ -50,6 +50,7 @@ class progress_bar {
       text += ", validation accuracy " + fixed(100 * *now.validation_accuracy, 2) + "%";
     }
     if (now.skipped_steps > 0) text += ", " + std::to_string(now.skipped_steps) + " steps skipped";
+    if (now.non_finite_steps > 0) text += ", " + std::to_string(now.non_finite_steps) + " steps not finite";
     const bool over = now.epoch_finished && now.epoch == now.epochs;
     return over ? text : text + ", " + clock(now.seconds_left) + " left";
   }

@@ -43,6 +43,7 @@ class progress_log {
     append("validation_accuracy", now.validation_accuracy);
     append("samples_per_second", now.samples_per_second);
     if (now.skipped_steps > 0) text << " skipped_steps=" << now.skipped_steps;
+    if (now.non_finite_steps > 0) text << " non_finite_steps=" << now.non_finite_steps;
     text << '\n';
     return text.str();
   }
