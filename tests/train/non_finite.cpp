@@ -125,11 +125,11 @@ TEST_CASE("A step whose gradients alone are not finite is told where it is made,
   const px::dataset_source source(data);
   const std::string place = "step 5 of epoch 1 (samples 8, 9): the gradient of 0.weight";
 
-  const auto check = [&](px::non_finite rule, const auto& samples) {
+  const auto check = [&](px::non_finite rule, const auto& training_data) {
     network net{px::seed{1}}, by_hand{px::seed{1}};
     for (network* one : {&net, &by_hand}) support::set_parameter(*one, 0, {1e-3f});
     const auto train = [&] {
-      return px::fit(net, samples, px::summed<px::mean_absolute>{}, px::adam{},
+      return px::fit(net, training_data, px::summed<px::mean_absolute>{}, px::adam{},
                      {.epochs = 2, .batch = 2, .shuffle = false, .non_finite = rule});
     };
     const auto train_by_hand = [&](int steps) {

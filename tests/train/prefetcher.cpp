@@ -98,6 +98,24 @@ TEST_CASE("Judging a source is judging the data set", "[train]") {
   }
 }
 
+TEST_CASE("Validation on a source is validation on the data set", "[train]") {
+  const px::dataset data = support::largest_feature(60, 6, 4), others = support::largest_feature(301, 6, 4, 8);
+  const px::dataset_source source(others);
+  const auto train = [&](px::validation_data validation) {
+    classifier net{px::seed{7}};
+    return px::fit(net, data, px::softmax_cross_entropy{}, optimizer,
+                   {.epochs = 3, .batch = 8, .validation = validation});
+  };
+  const px::history from_source = train(&source), from_memory = train(&others);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(from_source.epochs[i].loss == from_memory.epochs[i].loss);
+    REQUIRE(from_source.epochs[i].validation_loss);
+    CHECK(from_source.epochs[i].validation_loss == from_memory.epochs[i].validation_loss);
+    CHECK(from_source.epochs[i].validation_accuracy == from_memory.epochs[i].validation_accuracy);
+  }
+  CHECK(!train(nullptr).epochs[0].validation_loss);
+}
+
 TEST_CASE("A slow source changes nothing", "[train]") {
   const px::dataset data = support::largest_feature(60, 6, 4);
   const px::fit_options options{.epochs = 2, .batch = 8};
@@ -263,6 +281,16 @@ TEST_CASE("bad input: sources of batches", "[bad_input]") {
           {"a source smaller than a batch", training_on(values, [](px::dataset& d) { d.inputs.resize(9); }),
            "training a network", "the batch of 4 is larger than the data set of 3 samples",
            "use a smaller batch"},
+          {"a validation source of other features than the network's",
+           [&](const std::filesystem::path&) {
+             const px::dataset wide = support::random_targets(10, 5, 2);
+             const px::dataset_source source(wide);
+             linear_model net{px::seed{1}};
+             px::fit(net, values, px::quadratic{}, optimizer, {.batch = 4, .validation = &source});
+           },
+           "validating a network",
+           "the data have 5 features and 2 outputs, the network takes 3 and gives 2",
+           "change the network's first or last layer, or the data"},
           {"a NaN input of a source", training_on(values, [](px::dataset& d) { d.inputs[3 * 6 + 2] = nan; }),
            filling, "input 2 of sample 6 is NaN", replace},
           {"an infinite target of a source",

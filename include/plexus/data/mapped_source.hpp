@@ -5,6 +5,7 @@
 #include <plexus/data/batch_source.hpp>
 #include <plexus/io/mapped_file.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -36,7 +37,8 @@ class mapped_rows {
   void copy(std::span<const int> rows, std::span<float> to) const {
     const auto width = static_cast<std::size_t>(width_);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const std::byte* from = values_ + static_cast<std::size_t>(rows[i]) * width * size_of(type_);
+      if (i + rows_ahead < rows.size()) expect(bytes_of(rows[i + rows_ahead]));
+      const std::byte* from = bytes_of(rows[i]);
       float* const row = to.data() + i * width;
       if (type_ == element::uint8) {
         convert(reinterpret_cast<const std::uint8_t*>(from), row);
@@ -50,6 +52,18 @@ class mapped_rows {
   static std::size_t size_of(element type) { return type == element::uint8 ? 1 : sizeof(float); }
 
  private:
+  static constexpr std::size_t rows_ahead = 4;
+
+  const std::byte* bytes_of(int row) const { return values_ + static_cast<std::size_t>(row) * row_bytes(); }
+  std::size_t row_bytes() const { return static_cast<std::size_t>(width_) * size_of(type_); }
+
+  // Shuffled rows lie far apart, which no processor guesses: their reading begins while others are converted.
+  // It goes on by itself where a row is long.
+  void expect(const std::byte* row) const {
+    constexpr std::size_t line = 64, page = 4096;
+    for (std::size_t at = 0; at < std::min(row_bytes(), page); at += line) __builtin_prefetch(row + at);
+  }
+
   // A byte may alias anything: without __restrict this is no loop for the vector unit.
   void convert(const std::uint8_t* __restrict from, float* __restrict to) const {
     const float divisor = divisor_;

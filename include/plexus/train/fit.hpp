@@ -16,16 +16,27 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
 
 namespace plexus::inline PLEXUS_ABI {
 
+// What a network is judged on: `&data`, of a data set or of a source of batches.
+struct validation_data {
+  const dataset* in_memory = nullptr;
+  const batch_source* source = nullptr;
+
+  validation_data(std::nullptr_t = nullptr) {}
+  validation_data(const dataset* data) : in_memory(data) {}
+  validation_data(const batch_source* data) : source(data) {}
+};
+
 struct fit_options {
   int epochs = 1;
   int batch = 32;                       // samples in a mini-batch; an epoch's last one may have fewer
-  const dataset* validation = nullptr;  // judged at each epoch's end
+  validation_data validation{};         // judged at each epoch's end
   bool shuffle = true;                  // a new order each epoch
   seed order{};                  // of the orders: epoch e of a network's life is a function of (order, e)
   double stop_below = 0;         // ends after the first epoch whose training loss is below
@@ -92,7 +103,8 @@ class training_run {
                          options.on_plateau.has_value()}),
         best_(net, options.stop_early),
         rule_before_(net.watch_rule()) {
-    if (options.validation != nullptr) validation_.emplace(net.stream(), *options.validation);
+    const dataset* const validation = options.validation.in_memory;
+    if (validation != nullptr) validation_.emplace(net.stream(), *validation);
     net.reserve(options.batch);
     net.watch(options.non_finite);
   }
@@ -268,10 +280,9 @@ class training_run {
     look_at_steps(epoch, result);
     epoch_record record = record_of(epoch, done, begin);
     if (done == batches_.size()) net_.count_epoch();
-    if (validation_) {
-      const evaluation judged = evaluate(net_, *validation_, loss_);
-      record.validation_loss = judged.loss;
-      record.validation_accuracy = judged.accuracy;
+    if (const auto judged = judge_validation()) {
+      record.validation_loss = judged->loss;
+      record.validation_accuracy = judged->accuracy;
     }
     if (done == batches_.size()) see_plateau(record);
     require_finite_tensors(epoch, result);
@@ -281,6 +292,12 @@ class training_run {
       now.epoch_finished = true;
       options_.progress(now);
     }
+  }
+
+  std::optional<evaluation> judge_validation() {
+    if (validation_) return evaluate(net_, *validation_, loss_);
+    const batch_source* const source = options_.validation.source;
+    return source == nullptr ? std::nullopt : std::optional(evaluate(net_, *source, loss_));
   }
 
   training_progress progress_of(int epoch, int done, const epoch_record& record) const {
@@ -328,7 +345,10 @@ void require_trainable(const Network& net, const Data& data, const Loss& loss, c
   validate_optimizer(optimizer);
   validate_loss(loss, Network::output_size);
   validate(options, require_fit("training a network", net, data).samples);
-  if (options.validation != nullptr) require_fit("validating a network", net, *options.validation);
+  const char* judging = "validating a network";
+  const auto [in_memory, source] = options.validation;
+  if (in_memory != nullptr) require_fit(judging, net, *in_memory);
+  if (source != nullptr) require_fit(judging, net, *source);
   require(!options.on_plateau || has_rate<Optimizer>(), "training a network",
           "the optimiser has no member rate that falls on a plateau", "give it one, or leave out on_plateau");
 }
