@@ -99,7 +99,8 @@ TEST_CASE("Judging a source is judging the data set", "[train]") {
 }
 
 TEST_CASE("Validation on a source is validation on the data set", "[train]") {
-  const px::dataset data = support::largest_feature(60, 6, 4), others = support::largest_feature(301, 6, 4, 8);
+  const px::dataset data = support::largest_feature(60, 6, 4),
+                    others = support::largest_feature(301, 6, 4, 8);
   const px::dataset_source source(others);
   const auto train = [&](px::validation_data validation) {
     classifier net{px::seed{7}};
@@ -144,6 +145,50 @@ TEST_CASE("Where training is slow, four batches are prepared ahead and no more",
   CHECK(trained_on(source, options) == expected);
   CHECK(trained == 1);
   CHECK(ahead == 4);
+}
+
+TEST_CASE("The first batches of an epoch are prepared while the epoch before ends", "[train]") {
+  const px::dataset data = support::largest_feature(60, 6, 4);
+  px::fit_options options{.epochs = 2, .batch = 8};
+  const values expected = trained_on(data, options);
+  std::atomic<int> fills = 0;
+  const watched source(data, [&](std::uint64_t, std::span<const int>) { ++fills; });
+  options.on_epoch = [&](const px::epoch_record& record) {
+    if (record.epoch == 1) CHECK(comes_true([&] { return fills == 8 + 4; }));
+    return true;
+  };
+  CHECK(trained_on(source, options) == expected);
+  CHECK(fills == 16);  // and none of a third
+}
+
+TEST_CASE("An epoch that is begun before the end of the one before it begins with its first sample",
+          "[train]") {
+  const px::dataset data = support::largest_feature(60, 6, 4);
+  const px::dataset_source source(data);
+  px::prefetcher batches(source, 8);
+  const px::stream stream;
+  batches.begin(stream.get(), px::in_order(60), 0);
+  batches.expect([] { return px::in_order(60); }, 1);
+  batches.next(stream.get(), 8);
+  batches.begin(stream.get(), px::in_order(60), 1);
+  batches.next(stream.get(), 8);
+  const auto inputs = px::to_host(stream.get(), px::view<float>{batches.inputs(8).data, 8 * 6});
+  CHECK(inputs == std::vector(data.inputs.begin(), data.inputs.begin() + 8 * 6));
+}
+
+TEST_CASE("What was prepared for an epoch that does not come is left behind", "[train]") {
+  const px::dataset data = support::largest_feature(60, 6, 4);
+  const auto train = [&](const auto& samples) {
+    classifier net{px::seed{7}};
+    const auto begin_anew = [&](const px::epoch_record& record) {
+      if (record.epoch == 2) net.initialize(px::seed{8});  // its next epoch is number 0 again
+      return true;
+    };
+    px::fit(net, samples, px::softmax_cross_entropy{}, optimizer,
+            {.epochs = 4, .batch = 8, .on_epoch = begin_anew});
+    return support::parameter_values(net);
+  };
+  CHECK(train(px::dataset_source(data)) == train(data));
 }
 
 TEST_CASE("A progress callback may evaluate on the source that is trained on", "[train]") {
@@ -288,8 +333,7 @@ TEST_CASE("bad input: sources of batches", "[bad_input]") {
              linear_model net{px::seed{1}};
              px::fit(net, values, px::quadratic{}, optimizer, {.batch = 4, .validation = &source});
            },
-           "validating a network",
-           "the data have 5 features and 2 outputs, the network takes 3 and gives 2",
+           "validating a network", "the data have 5 features and 2 outputs, the network takes 3 and gives 2",
            "change the network's first or last layer, or the data"},
           {"a NaN input of a source", training_on(values, [](px::dataset& d) { d.inputs[3 * 6 + 2] = nan; }),
            filling, "input 2 of sample 6 is NaN", replace},

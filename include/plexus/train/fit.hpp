@@ -35,9 +35,9 @@ struct validation_data {
 
 struct fit_options {
   int epochs = 1;
-  int batch = 32;                       // samples in a mini-batch; an epoch's last one may have fewer
-  validation_data validation{};         // judged at each epoch's end
-  bool shuffle = true;                  // a new order each epoch
+  int batch = 32;                // samples in a mini-batch; an epoch's last one may have fewer
+  validation_data validation{};  // judged at each epoch's end
+  bool shuffle = true;           // a new order each epoch
   seed order{};                  // of the orders: epoch e of a network's life is a function of (order, e)
   double stop_below = 0;         // ends after the first epoch whose training loss is below
   std::uint64_t max_steps = 0;   // ends after so many steps; 0 is no limit
@@ -86,9 +86,9 @@ struct batch_step {
   }
 };
 
-// One call of fit(). Its batches are a batch_drawer's or a prefetcher's: begin() an epoch; for each batch
-// next(), which may wait, and draw(), which is recorded with the step; then inputs() and targets() are the
-// batch, always at the same place.
+// One call of fit(). Its batches are a batch_drawer's or a prefetcher's: begin() an epoch, and expect() the
+// one after it; for each batch next(), which may wait, and draw(), which is recorded with the step; then
+// inputs() and targets() are the batch, always at the same place.
 template <class Network, class Batches, class Loss, class Optimizer>
 class training_run {
  public:
@@ -209,7 +209,7 @@ class training_run {
   // False when the step limit ended the epoch before its last sample.
   bool run_epoch(int epoch, history& result) {
     const clock::time_point begin = clock::now();
-    draw_order();
+    draw_order(epoch);
     net_.reset_totals();
     skipped_before_ = skipped_steps();
     non_finite_before_ = non_finite_steps();
@@ -234,11 +234,16 @@ class training_run {
     return done == batches_.size();
   }
 
-  void draw_order() {
+  void draw_order(int epoch_of_run) {
     const std::uint64_t epoch = net_.training_state().epoch;
-    const random_stream random{options_.order.value, orders + epoch};
-    order_ = options_.shuffle ? shuffled(batches_.size(), random) : in_order(batches_.size());
+    const auto order_of = [&options = options_, samples = batches_.size()](std::uint64_t e) {
+      return options.shuffle ? shuffled(samples, random_stream{options.order.value, orders + e})
+                             : in_order(samples);
+    };
+    order_ = order_of(epoch);
     batches_.begin(net_.stream(), order_, epoch);
+    if (epoch_of_run == options_.epochs) return;
+    batches_.expect([=] { return order_of(epoch + 1); }, epoch + 1);
   }
 
   // What the epoch has come to; waits for the device.

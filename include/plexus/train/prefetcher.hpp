@@ -10,11 +10,15 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace plexus::inline PLEXUS_ABI {
@@ -41,17 +45,30 @@ class prefetcher {
 
   // Begins with the first sample of `order`, a permutation of the source's samples.
   void begin(cudaStream_t, const std::vector<int>& order, std::uint64_t epoch) {
+    const bool is_expected = left_ == 0 && expected_ == epoch;
+    left_ = divide_up(order.size(), static_cast<std::size_t>(rows_));
+    expected_.reset();
+    if (is_expected) return;
     stop();
     stopped_ = false;
     failure_ = nullptr;
     prepared_ = taken_ = 0;
-    order_ = order;
+    passes_.assign(1, {[order] { return order; }, epoch});
     try {
-      thread_ = std::thread([this, epoch] { prepare_epoch(epoch); });
+      thread_ = std::thread([this] { prepare_passes(); });
     } catch (const std::system_error& refused) {
       throw error("starting the thread that prepares batches", refused.what(),
                   "let this user have more threads");
     }
+  }
+
+  // After begin(): the next one will be of this epoch and this order, which the thread asks for. So the first
+  // batches of an epoch are prepared while the last ones of the epoch before are trained on.
+  void expect(std::function<std::vector<int>()> order, std::uint64_t epoch) {
+    const std::lock_guard lock(mutex_);
+    passes_.push_back({std::move(order), epoch});
+    expected_ = epoch;
+    changed_.notify_all();
   }
 
   // Puts the next batch, of `rows` samples, where inputs() and targets() are. Waits until it is prepared;
@@ -62,6 +79,7 @@ class prefetcher {
     batch_.copy(stream, from.device, rows);
     from.taken.record(stream);
     give_back();
+    --left_;
   }
 
   void draw(cudaStream_t, int /*rows*/) {}  // next() has done it: nothing is left to be recorded
@@ -78,6 +96,11 @@ class prefetcher {
     batch_memory<device_memory> device;
     event copied{event::sleeping};  // from host to device: the host's part may be filled again
     event taken{event::sleeping};   // by the training stream: the device's part may be overwritten
+  };
+
+  struct pass {
+    std::function<std::vector<int>()> order;
+    std::uint64_t epoch;
   };
 
   // ---- What the training thread does
@@ -107,18 +130,10 @@ class prefetcher {
 
   // ---- What the thread does
 
-  void prepare_epoch(std::uint64_t epoch) {
+  void prepare_passes() {
     try {
       check(cudaSetDevice(device_), "choosing the device");
-      std::span<const int> left = order_;
-      while (!left.empty() && wait_for_room()) {
-        const auto samples = left.first(std::min(left.size(), static_cast<std::size_t>(rows_)));
-        prepare(slots_[prepared_ % slots_.size()], epoch, samples);
-        left = left.subspan(samples.size());
-        const std::lock_guard lock(mutex_);
-        ++prepared_;
-        changed_.notify_all();
-      }
+      while (const std::optional<pass> next = wait_for_pass()) prepare_batches(next->order(), next->epoch);
     } catch (...) {
       const std::lock_guard lock(mutex_);
       failure_ = std::current_exception();
@@ -126,7 +141,29 @@ class prefetcher {
     }
   }
 
-  // False where the epoch ends early.
+  // None where the thread is to end.
+  std::optional<pass> wait_for_pass() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !passes_.empty() || stopped_; });
+    if (stopped_) return std::nullopt;
+    pass next = std::move(passes_.front());
+    passes_.pop_front();
+    return next;
+  }
+
+  void prepare_batches(const std::vector<int>& order, std::uint64_t epoch) {
+    std::span<const int> left = order;
+    while (!left.empty() && wait_for_room()) {
+      const auto samples = left.first(std::min(left.size(), static_cast<std::size_t>(rows_)));
+      prepare(slots_[prepared_ % slots_.size()], epoch, samples);
+      left = left.subspan(samples.size());
+      const std::lock_guard lock(mutex_);
+      ++prepared_;
+      changed_.notify_all();
+    }
+  }
+
+  // False where the thread is to end.
   bool wait_for_room() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return prepared_ - taken_ < slots_.size() || stopped_; });
@@ -160,11 +197,13 @@ class prefetcher {
   std::array<slot, 4> slots_;  // batch i lies in slot i % 4
   batch_memory<device_memory> batch_;
   stream copies_;
-  std::vector<int> order_;
+  std::size_t left_ = 0;                   // batches of the epoch that training has not taken
+  std::optional<std::uint64_t> expected_;  // the epoch that comes next
 
   std::mutex mutex_;  // guards what follows; a slot is the thread's until it is prepared, then training's
   std::condition_variable changed_;
-  std::size_t prepared_ = 0, taken_ = 0;  // batches of the epoch
+  std::deque<pass> passes_;               // that the thread has not begun
+  std::size_t prepared_ = 0, taken_ = 0;  // batches since the thread began
   std::exception_ptr failure_;
   bool stopped_ = false;
   std::thread thread_;
