@@ -41,7 +41,7 @@ class mapped_rows {
       const std::byte* from = bytes_of(rows[i]);
       float* const row = to.data() + i * width;
       if (type_ == element::uint8) {
-        convert(reinterpret_cast<const std::uint8_t*>(from), row);
+        convert(reinterpret_cast<const std::uint8_t*>(from), row, width_, divisor_);
       } else {
         std::memcpy(row, from, width * sizeof(float));  // it may lie anywhere in the file
         if (divisor_ != 1) divide(row);
@@ -64,10 +64,11 @@ class mapped_rows {
     for (std::size_t at = 0; at < std::min(row_bytes(), page); at += line) __builtin_prefetch(row + at);
   }
 
-  // A byte may alias anything: without __restrict this is no loop for the vector unit.
-  void convert(const std::uint8_t* __restrict from, float* __restrict to) const {
-    const float divisor = divisor_;
-    for (int j = 0; j < width_; ++j) to[j] = static_cast<float>(from[j]) / divisor;
+  // A byte may alias anything: without __restrict, which is lost where the function is inlined, this is no
+  // loop for the vector unit.
+  [[gnu::noinline]] static void convert(const std::uint8_t* __restrict from, float* __restrict to, int width,
+                                        float divisor) {
+    for (int j = 0; j < width; ++j) to[j] = static_cast<float>(from[j]) / divisor;
   }
 
   void divide(float* row) const {
