@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
-"""PyTorch's half of the exchange of weights that sequential.cpp tests.
+"""PyTorch's half of the exchange of weights that sequential.cpp tests, with the nn.Sequential that make_golden.py has
+under KIND.
 
-    python3 exchange.py FOLDER KIND
+    python3 exchange.py write FOLDER KIND
 
-Loads FOLDER/plexus.safetensors into the nn.Sequential that make_golden.py has under KIND, strictly by name and shape,
-and compares its outputs with those in FOLDER/plexus_example.safetensors; then writes a network of its own and an
-example of its outputs as pytorch*."""
+writes a network as FOLDER/pytorch.safetensors, an example of its outputs as pytorch_example, and the same network with
+odd values as pytorch_odd.
+
+    python3 exchange.py read FOLDER KIND
+
+loads what plexus has saved, strictly by name and shape: plexus.safetensors, whose outputs are those in plexus_example;
+plexus_odd, which it writes again as plexus_odd_again; and pytorch_odd_again, whose bits are those of pytorch_odd. Files
+are read and written by the package safetensors where there is one."""
 import json
 import pathlib
 import struct
@@ -13,7 +19,9 @@ import sys
 
 import torch
 
-from make_golden import SEQUENTIALS, example_of, make_sequential, write_safetensors
+from make_golden import SEQUENTIALS, bits_of, example_of, make_sequential, set_odd_values, write_safetensors
+
+DTYPES = {"F32": torch.float32, "I64": torch.int64}
 
 
 def read_safetensors(path):
@@ -25,24 +33,44 @@ def read_safetensors(path):
         if name == "__metadata__":
             continue
         begin, end = entry["data_offsets"]
-        assert entry["dtype"] == "F32", entry
         blob = data[8 + header_size + begin : 8 + header_size + end]
-        tensors[name] = torch.frombuffer(blob, dtype=torch.float32).view(entry["shape"])
+        tensors[name] = torch.frombuffer(blob, dtype=DTYPES[entry["dtype"]]).view(entry["shape"])
     return tensors
 
 
-def main():
-    folder, kind = pathlib.Path(sys.argv[1]), sys.argv[2]
+try:
+    from safetensors.torch import load_file as load, save_file as save
+except ImportError:
+    load = read_safetensors
+    save = lambda tensors, path: write_safetensors(path, tensors, {"format": "pt"})
+
+
+def write(folder, kind):
+    net = make_sequential(kind, seed=2)
+    save(net.state_dict(), folder / "pytorch.safetensors")
+    save(example_of(kind, net), folder / "pytorch_example.safetensors")
+    save(set_odd_values(net, seed=40).state_dict(), folder / "pytorch_odd.safetensors")
+
+
+def loaded(kind, path):
     net = make_sequential(kind, seed=1)
-    net.load_state_dict(read_safetensors(folder / "plexus.safetensors"), strict=True)
-    example = read_safetensors(folder / "plexus_example.safetensors")
-    output = net.double().eval()(example["x"].double().view(-1, *SEQUENTIALS[kind][0]))
+    net.load_state_dict(load(path), strict=True)
+    return net
+
+
+def read(folder, kind):
+    example = load(folder / "plexus_example.safetensors")
+    net = loaded(kind, folder / "plexus.safetensors").double()
+    output = net(example["x"].double().view(-1, *SEQUENTIALS[kind][0]))
     torch.testing.assert_close(example["output"].double(), output, rtol=1e-5, atol=1e-6)
 
-    net = make_sequential(kind, seed=2)
-    write_safetensors(folder / "pytorch.safetensors", net.state_dict(), {"format": "pt"})
-    write_safetensors(folder / "pytorch_example.safetensors", example_of(kind, net), {})
+    save(loaded(kind, folder / "plexus_odd.safetensors").state_dict(), folder / "plexus_odd_again.safetensors")
+
+    again = loaded(kind, folder / "pytorch_odd_again.safetensors").state_dict()
+    for name, expected in load(folder / "pytorch_odd.safetensors").items():
+        if expected.is_floating_point():
+            assert torch.equal(bits_of(again[name]), bits_of(expected)), name
 
 
 if __name__ == "__main__":
-    main()
+    {"write": write, "read": read}[sys.argv[1]](pathlib.Path(sys.argv[2]), sys.argv[3])

@@ -570,6 +570,11 @@ SEQUENTIALS = {  # shape of a sample, and what makes the layers
     "image_sequential": ([2, 11, 9], lambda: [nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
                                               nn.Conv2d(4, 6, (2, 3), groups=2, bias=False), nn.Sigmoid(),
                                               nn.Flatten(), nn.Linear(48, 3)]),
+    "every_layer": ([4, 12, 10], lambda: [
+        nn.Conv2d(4, 6, 3, groups=2, bias=False), nn.ReLU(), nn.LocalResponseNorm(3), nn.MaxPool2d(2), nn.BatchNorm2d(6),
+        nn.Tanh(), nn.Dropout(0.25), nn.Conv2d(6, 4, (2, 1)), nn.SiLU(), nn.AvgPool2d(2), nn.LayerNorm([4, 2, 2]),
+        nn.Sigmoid(), nn.Conv2d(4, 5, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 6, bias=False),
+        nn.BatchNorm1d(6), nn.Dropout(0.5), nn.LayerNorm(6), nn.Softplus(), nn.Linear(6, 4), nn.Softmax(1)]),
 }
 
 
@@ -588,10 +593,31 @@ def example_of(kind, net):
     return {"x": x, "output": copy.deepcopy(net).double()(x.double()).detach()}
 
 
+# The bits of -0, the least and the largest denormal, the largest number, infinities, and NaNs of which one signals and
+# all carry something; sequential.cpp has them too.
+RARE_BITS = [0x80000000, 0x00000001, 0x807FFFFF, 0x7F7FFFFF, 0x7F800000, 0xFF800000, 0x7FC12345, 0xFF800001]
+
+
+def bits_of(tensor):
+    return tensor.contiguous().view(-1).view(torch.int32)
+
+
+def set_odd_values(net, seed):
+    """Half of them rare, and half of them any bits at all."""
+    for tensor in net.state_dict().values():
+        if tensor.is_floating_point():
+            random = [splitmix64((seed << 32) + i) for i in range(tensor.numel())]
+            bits = [number & 0xFFFFFFFF if number >> 63 else RARE_BITS[number % len(RARE_BITS)] for number in random]
+            bits_of(tensor).copy_(torch.tensor(bits, dtype=torch.int64).to(torch.int32))
+            seed += 1
+    return net
+
+
 def write_sequential(kind, metadata):
     net = make_sequential(kind, seed=7)
     write_safetensors(FOLDER / f"{kind}.safetensors", net.state_dict(), {"format": "pt"})
     write_safetensors(FOLDER / f"{kind}_example.safetensors", example_of(kind, net), metadata)
+    write_safetensors(FOLDER / f"{kind}_odd.safetensors", set_odd_values(net, seed=30).state_dict(), {"format": "pt"})
 
 
 def main():
