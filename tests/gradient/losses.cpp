@@ -1,14 +1,14 @@
-// Losses by themselves: their slopes against central differences, their extremes, and every kind of group;
-// and their gradients in a network.
+// Losses by themselves: their slopes against central differences, their extremes, and every kind of group.
+#include <plexus/inspect/central_differences.hpp>
 #include <plexus/plexus.hpp>
 
-#include "central_differences.hpp"
+#include "support/catch.hpp"
 #include "support/loss_rows.hpp"
+#include "support/worst.hpp"
 
 #include <limits>
 
 namespace px = plexus;
-using central_differences::check_gradients;
 using support::differentiate;
 using support::sharing;
 
@@ -223,26 +223,6 @@ TEST_CASE("The slope of relative_squared holds the denominator constant", "[grad
     const double outside = static_cast<double>(a) * static_cast<double>(a) + 0.5;
     const double difference = static_cast<double>(a) - static_cast<double>(y);
     check_at(loss, a, y, difference * difference / outside, 2 * difference / outside);
-  }
-}
-
-TEST_CASE("Gradients of a network under each loss", "[gradient][slow]") {
-  using network = px::network<px::input<5>, px::dense<4, px::tanh>, px::dense<3>>;
-  for (const auto policy : {px::gemm_policy::native, px::default_gemm_policy}) {
-    for (const int n : {1, 6}) {
-      CAPTURE(n);
-      const px::dataset classes = support::largest_feature(n, 5, 3),
-                        values = support::random_targets(n, 5, 3);
-      for (const px::dataset& data : {classes, values}) {
-        check_gradients<network>(data, px::mean_squared{}, policy);
-        check_gradients<network>(data, px::huber{.delta = 20}, policy);
-        check_gradients<network>(data, px::smooth_l1{.beta = 20}, policy);
-        check_gradients<network>(data, px::binary_cross_entropy{.positive_weight = 1.5f}, policy);
-        check_gradients<network>(data, px::softmax_cross_entropy{.label_smoothing = 0.25f}, policy);
-        check_gradients<network>(data, px::kl_divergence{}, policy);
-        check_gradients<network>(data, log_cosh{}, policy);
-      }
-    }
   }
 }
 

@@ -1,32 +1,36 @@
-// Gradients through layers that differ in training and in use, as in training.
-#include <plexus/plexus.hpp>
-
-#include "central_differences.hpp"
+// Gradients through layers that differ in training and in use, as in training; and through softmax.
+#include "combinations.hpp"
 
 #include <cmath>
 
 namespace px = plexus;
-using central_differences::check_gradients;
+using combinations::check_layers;
 
 namespace {
 
-template <class Network>
-void check(int n) {
-  for (const auto policy : {px::gemm_policy::native, px::default_gemm_policy}) {
-    check_gradients<Network>(support::random_targets(n, Network::input_size, Network::output_size),
-                             px::quadratic{}, policy);
-  }
-}
+template <class Activation>
+using of_vectors =
+    px::network<px::input<5>, px::dense<4, px::identity, px::no_bias>, px::batch_norm<Activation>,
+                px::dense<4, Activation>, px::layer_norm<Activation>, px::dense<3>>;
+template <class Activation>
+using of_images =
+    px::network<px::image<2, 4, 3>, px::conv2d<3, 2, px::identity, px::no_bias>, px::batch_norm<Activation>,
+                px::conv2d<2, 2, Activation>, px::layer_norm<Activation>, px::dense<3>>;
+template <class Activation>
+using dropping =
+    px::network<px::input<5>, px::dropout<0.25>, px::dense<8, Activation>, px::dropout<0.5>, px::dense<3>>;
+template <class Activation>
+using of_softmax =
+    px::network<px::input<5>, px::dense<4, Activation>, px::softmax, px::dense<4, Activation>, px::softmax>;
 
 }  // namespace
 
-TEST_CASE("Gradients through batch normalisation", "[gradient]") {
-  using namespace px;
-  check<network<input<5>, dense<4, identity, no_bias>, batch_norm<px::tanh>, dense<3>>>(6);
-  check<
-      network<image<2, 5, 4>, conv2d<3, 3, identity, no_bias>, batch_norm<softplus>, batch_norm<>, dense<3>>>(
-      3);
+TEST_CASE("Gradients through normalisation of vectors", "[gradient]") { check_layers<of_vectors>(3); }
+TEST_CASE("Gradients through normalisation of images", "[gradient]") { check_layers<of_images>(); }
+TEST_CASE("Gradients through dropout, which drops the same until the next update", "[gradient]") {
+  check_layers<dropping>();
 }
+TEST_CASE("Gradients through softmax as a layer", "[gradient]") { check_layers<of_softmax>(); }
 
 TEST_CASE("Before batch normalisation the slopes of a bias are 0, but for rounding", "[gradient]") {
   px::network<px::input<5>, px::dense<4>, px::batch_norm<px::tanh>, px::dense<3>> net{px::seed{21}};
@@ -41,20 +45,4 @@ TEST_CASE("Before batch normalisation the slopes of a bias are 0, but for roundi
       CHECK(tensor.passed(1e-3));
     }
   }
-}
-
-TEST_CASE("Gradients through layer normalisation", "[gradient]") {
-  using namespace px;
-  check<network<input<5>, layer_norm<>, dense<6, px::tanh>, layer_norm<silu>, dense<3>>>(4);
-  check<network<image<2, 3, 4>, conv2d<3, 2>, layer_norm<sigmoid>, dense<3>>>(2);
-}
-
-TEST_CASE("Gradients through dropout, which drops the same until the next update", "[gradient]") {
-  using namespace px;
-  check<network<input<5>, dropout<0.25>, dense<8, px::tanh>, dropout<0.5>, dense<3>>>(6);
-}
-
-TEST_CASE("Gradients through softmax as a layer", "[gradient]") {
-  using namespace px;
-  check<network<input<5>, dense<4>, px::softmax, dense<4>, px::softmax>>(6);
 }
