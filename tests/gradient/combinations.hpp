@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <type_traits>
 #include <typeinfo>
 #include <vector>
 
@@ -31,7 +32,7 @@ struct list {};
 
 template <class... Types, class Visit>
 void for_each_type(list<Types...>, const Visit& visit) {
-  (visit.template operator()<Types>(), ...);
+  (visit(std::type_identity<Types>{}), ...);
 }
 
 // What a loss wants to be compared with: values in (0, 1), such values whose sum is 1, −1 and 1, or classes.
@@ -71,7 +72,7 @@ using natures = list<plexus::tanh, plexus::silu, plexus::relu>;
 // of each; of the fewest samples and of several, by plexus's own products and by the vendor's.
 template <template <class> class Network>
 void check_layers(int fewest = 1) {
-  for_each_type(natures{}, [&]<class Activation>() {
+  for_each_type(natures{}, [&]<class Activation>(std::type_identity<Activation>) {
     using network = Network<Activation>;
     const auto check = [&](const auto& loss, targets kind, int n, plexus::gemm_policy policy) {
       network net{plexus::seed{4}, policy};

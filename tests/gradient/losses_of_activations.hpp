@@ -64,7 +64,8 @@ void check_losses() {
 
 template <class Activations>
 void check_activations() {
-  for_each_type(Activations{}, []<class Activation>() { check_losses<Activation>(); });
+  for_each_type(Activations{},
+                []<class Activation>(std::type_identity<Activation>) { check_losses<Activation>(); });
 }
 
 }  // namespace combinations

@@ -31,7 +31,9 @@ TEST_CASE("Gradients of rectifiers under every loss", "[gradient][slow]") { chec
 
 TEST_CASE("The gradients of every activation and of every loss are checked", "[gradient]") {
   std::set<std::string> activations, losses;
-  const auto add = [&]<class Activation>() { activations.insert(noun_of<Activation>()); };
+  const auto add = [&]<class Activation>(std::type_identity<Activation>) {
+    activations.insert(noun_of<Activation>());
+  };
   for_each_type(bounded{}, add);
   for_each_type(rectifiers{}, add);
   for_each_type(unbounded{}, add);
