@@ -127,6 +127,12 @@ int main() {
   train(px::network<px::mixed<px::fp16>, px::image<16, 16, 16>, px::conv2d<300, 3, px::relu>, px::max_pool<2>,
                     px::local_response_norm<5>, px::conv2d<6, 3>>{},
         px::quadratic{}, px::sgd{});
+  // Convolutions by windows of one pixel.
+  train(px::network<px::image<3, 32, 32>, px::conv2d<300, 1, px::relu>, px::conv2d<160, 1, px::tanh>>{},
+        px::quadratic{}, px::sgd{});
+  train(px::network<px::mixed<px::fp16>, px::image<3, 16, 16>, px::conv2d<300, 1>,
+                    px::conv2d<160, 1, px::relu>>{},
+        px::quadratic{}, px::sgd{});
   // Convolutions without tiles, with and without edges, of as many outputs as there may be, and of one.
   train(px::network<px::image<1, 28, 28>, px::conv2d<6, 5, px::relu>, px::conv2d<16, 5, px::tanh>,
                     px::conv2d<16, 3, px::softplus, px::same, px::groups<16>>>{},

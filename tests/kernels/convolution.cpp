@@ -241,14 +241,54 @@ constexpr convolution_shape depthwise_by_two{{{9, 6}, 3, 2, 1, 1, 0}, 4, 4, 4};
 constexpr convolution_shape beyond_all_edges{{{3, 2}, {4, 3}, 1, 1, {3, 2}, {2, 3}}, 2, 3, 1};
 constexpr convolution_shape dilated{{{12, 9}, {2, 3}, {1, 2}, {3, 2}, {1, 0}, {0, 2}}, 6, 8, 2};
 constexpr convolution_shape one_row{{{1, 40}, {1, 7}, 1, 1, {0, 3}, {0, 3}}, 2, 16, 1};
+constexpr convolution_shape pointwise{{{6, 7}, 1}, 40, 36, 1};
 constexpr convolution_shape one_pixel_windows{{{5, 5}, 1}, 3, 2, 1};
+
+// Forward and back by windows of one pixel.
+template <class T, class Multiplied>
+void require_pointwise_products(const plexus::context& on, generator& random, const problem<T, Multiplied>& p,
+                                double tolerance, const auto& forward, const auto& back) {
+  const int pixels = p.of.image.area();
+  const auto operands = [&](const device_matrix_of<T>& images) {
+    return kernels::pointwise_operands<T>{p.w.view(), images.view(), pixels};
+  };
+  const auto into = [&](device_matrix& result) {
+    return kernels::image_epilogue<plexus::store, plexus::no_bias_term>({result.view()}, {}, pixels);
+  };
+  device_matrix z(p.samples, p.outputs(), random_placement(random)),
+      dx(p.samples, p.inputs(), random_placement(random));
+  forward(on.stream(), operands(p.x), into(z));
+  require_matrix(on, z, tolerance, p.z);
+  back(on.stream(), operands(p.delta), into(dx));
+  require_matrix(on, dx, tolerance, p.dx);
+}
+
+template <class Tile>
+void require_pointwise(const plexus::context& on, generator& random, const convolution_shape& of) {
+  using plexus::layout;
+  require_pointwise_products(
+      on, random, problem<float>(random, of, 3), tolerance_of_sums(std::max(of.channels, of.outputs)),
+      [](const auto&... by) { kernels::launch_pointwise_convolution<layout::nn, Tile>(by...); },
+      [](const auto&... by) { kernels::launch_pointwise_convolution<layout::tn, Tile>(by...); });
+}
+template <class Tile, class T>
+void require_pointwise_on_tensor_cores(const plexus::context& on, generator& random,
+                                       const convolution_shape& of) {
+  using plexus::layout;
+  require_pointwise_products(
+      on, random, problem<T, as_by_tensor_cores>(random, of, 2),
+      tolerance_on_tensor_cores<T>(std::max(of.channels, of.outputs)),
+      [](const auto&... by) { kernels::launch_pointwise_tensor_convolution<layout::nn, Tile>(by...); },
+      [](const auto&... by) { kernels::launch_pointwise_tensor_convolution<layout::tn, Tile>(by...); });
+}
 
 // The three products as layers ask for them: on a CPU lowered, where a BLAS is linked.
 template <convolution_shape Of, class Precision>
-void require_convolve(generator& random, int samples) {
+void require_convolve(generator& random, int samples,
+                      plexus::gemm_policy policy = plexus::default_gemm_policy) {
   using T = typename Precision::storage;
   INFO("images of " << Of.image.height << " × " << Of.image.width << ", " << Of.depth() << " weights");
-  plexus::context on;
+  plexus::context on(policy);
   const problem<T> p(random, Of, samples);
   const plexus::matrix_view<const T> x = p.x.view(), w = p.w.view(), delta = p.delta.view();
   device_matrix z(samples, p.outputs(), random_placement(random)), dw(Of.outputs, Of.depth(), {}),
@@ -292,6 +332,16 @@ TEST_CASE("convolution in 16 bits as layers ask for it is its definition", "[con
   generator random(12);
   require_convolve<many_images, plexus::mixed<plexus::fp16>>(random, 3);
   require_convolve<wide, plexus::mixed<plexus::bf16>>(random, 1);
+}
+
+TEST_CASE("convolution as layers ask this library's kernels for it is its definition", "[convolution]") {
+  generator random(15);
+  constexpr auto native = plexus::gemm_policy::native;
+  require_convolve<first_of_lenet, plexus::fp32>(random, 1, native);
+  require_convolve<depthwise, plexus::fp32>(random, 2, native);
+  require_convolve<depthwise_by_two, plexus::mixed<plexus::fp16>>(random, 2, native);
+  require_convolve<pointwise, plexus::fp32>(random, 2, native);
+  require_convolve<pointwise, plexus::mixed<plexus::bf16>>(random, 2, native);
 }
 
 TEST_CASE("no images have filters' gradients of zero", "[convolution]") {
@@ -338,6 +388,17 @@ TEST_CASE("convolution without tiles is its definition", "[convolution]") {
   require_direct_products<dilated, __nv_bfloat16>(random, 1);
   require_direct_products<one_row>(random, 2);
   require_direct_products<one_pixel_windows>(random, 2);
+}
+
+TEST_CASE("convolution by windows of one pixel is its definition", "[convolution]") {
+  generator random(14);
+  const plexus::context on(plexus::gemm_policy::native);
+  const convolution_shape odd{{{7, 9}, 1}, 33, 70, 1}, even{{{8, 6}, 1}, 40, 24, 1};
+  require_pointwise<kernels::small_gemm_tile>(on, random, odd);
+  require_pointwise<kernels::medium_gemm_tile>(on, random, even);
+  require_pointwise_on_tensor_cores<kernels::small_tensor_tile, __half>(on, random, odd);
+  require_pointwise_on_tensor_cores<kernels::large_tensor_tile, __nv_bfloat16>(on, random, even);
+  require_pointwise_on_tensor_cores<kernels::small_tensor_tile, float>(on, random, odd);
 }
 
 TEST_CASE("a divisor divides as / does", "[convolution]") {

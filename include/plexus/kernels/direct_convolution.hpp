@@ -29,13 +29,19 @@ struct direct_walk {
 };
 
 constexpr direct_walk walk_forward(const convolution_shape& of) {
-  return {of.image,    of.output(), of.window,           of.stride,
-          of.dilation, {-of.padding.height, -of.padding.width}, of.group_channels(), of.group_outputs()};
+  return {of.image,
+          of.output(),
+          of.window,
+          of.stride,
+          of.dilation,
+          {-of.padding.height, -of.padding.width},
+          of.group_channels(),
+          of.group_outputs()};
 }
 // From δ to the gradient of the images, with a stride of 1: the taps lie the other way.
 constexpr direct_walk walk_back(const convolution_shape& of) {
-  return {of.output(), of.image, of.window, 1, {-of.dilation.height, -of.dilation.width}, of.padding,
-          of.group_outputs(), of.group_channels()};
+  return {of.output(), of.image,           of.window,          1, {-of.dilation.height, -of.dilation.width},
+          of.padding,  of.group_outputs(), of.group_channels()};
 }
 
 // Whether no pixel of an axis reads beyond it, `span` being from its first tap to its last.
@@ -58,9 +64,9 @@ struct direct_arrangement {
   static constexpr int weights = Of.depth() * tap_size;
   static constexpr bool stays_inside =
       reads_inside(rows * strips, Of.stride.height, Of.first.height, (Of.window.height - 1) * Of.step.height,
-                Of.from.height) &&
+                   Of.from.height) &&
       reads_inside(Of.to.width, Of.stride.width, Of.first.width, (Of.window.width - 1) * Of.step.width,
-                Of.from.width);
+                   Of.from.width);
 };
 
 // Zero beyond the image's edges, where StaysInside does not say that nothing lies there.
@@ -97,8 +103,8 @@ struct direct_convolution {
     if (sample >= images.rows) return;
     const int top = row * Of.stride.height + Of.first.height + at::lowest;
     const int left = col * Of.stride.width + Of.first.width;
-    const T* image = images.data + static_cast<std::ptrdiff_t>(sample) * images.ld +
-                     group * Of.channels * Of.from.area();
+    const T* image =
+        images.data + static_cast<std::ptrdiff_t>(sample) * images.ld + group * Of.channels * Of.from.area();
     float sums[at::rows][Of.outputs] = {};
     for (int channel = 0; channel < Of.channels; ++channel, image += Of.from.area()) {
       PLEXUS_UNROLL

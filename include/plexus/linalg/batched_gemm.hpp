@@ -28,14 +28,6 @@ inline gemm_shape checked_batch(layout l, int count, matrix_shape a, matrix_shap
                        {c.rows / count, c.cols});
 }
 
-// The tile for one of `count` products: as if each had its share of the multiprocessors.
-template <std::size_t Rows>
-gemm_tile choose_batched_tile(const gemm_tile_row (&tiles)[Rows], int count, const gemm_shape& shape,
-                              device_traits device) {
-  device.multiprocessors = std::max(1, device.multiprocessors / count);
-  return choose_gemm(tiles, shape, device, 0).tile;
-}
-
 template <layout L, class Epilogue>
 void batched_tiled_gemm(const context& context, int count, [[maybe_unused]] const gemm_shape& shape,
                         matrix_view<const float> a, matrix_view<const float> b, const Epilogue& epilogue) {

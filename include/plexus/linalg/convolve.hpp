@@ -4,6 +4,7 @@
 
 #include <plexus/core/precision.hpp>
 #include <plexus/kernels/direct_convolution.hpp>
+#include <plexus/kernels/pointwise_convolution.hpp>
 #include <plexus/kernels/tensor_convolution.hpp>
 #include <plexus/linalg/gemm.hpp>
 #include <plexus/linalg/lowered_convolution.hpp>
@@ -113,6 +114,35 @@ void launch_convolution(const context& context, const OperandA& a, const Operand
   }
 }
 
+// Whether images are matrices as they lie, with pixels enough for a tile's columns.
+template <convolution_shape Of>
+inline constexpr bool is_pointwise = Of.window == extent2d(1) && Of.stride == extent2d(1) &&
+                                     Of.stays_inside() && Of.groups == 1 && Of.image.area() >= 32;
+
+template <layout L, gemm_shape OfImage, class Precision, class Epilogue>
+void launch_pointwise_convolution(const context& context,
+                                  const kernels::pointwise_operands<typename Precision::storage>& operands,
+                                  const Epilogue& epilogue) {
+  using namespace kernels;
+  const auto choose = [&](const auto& tiles) {
+    return choose_batched_tile(tiles, operands.images.rows, OfImage, context.device());
+  };
+  if constexpr (is_for_tensor_cores<Precision>) {
+    if constexpr (!platform::on_cpu && is_worthwhile(tensor_gemm_tiles, gemm_tile::large, OfImage)) {
+      if (choose(tensor_gemm_tiles) == gemm_tile::large)
+        return launch_pointwise_tensor_convolution<L, large_tensor_tile>(context.stream(), operands,
+                                                                         epilogue);
+    }
+    launch_pointwise_tensor_convolution<L, small_tensor_tile>(context.stream(), operands, epilogue);
+  } else if constexpr (platform::on_cpu) {
+    kernels::launch_pointwise_convolution<L, small_gemm_tile>(context.stream(), operands, epilogue);
+  } else {
+    with_gemm_tile<OfImage>(choose(gemm_tiles), [&]<class Tile>() {
+      kernels::launch_pointwise_convolution<L, Tile>(context.stream(), operands, epilogue);
+    });
+  }
+}
+
 }  // namespace detail
 
 // epilogue(sample, feature, z + bias[output]) of all z (n, outputs · pixels) for images x (n, channels ·
@@ -131,6 +161,9 @@ void convolve(context& context, matrix_view<const typename Precision::storage> x
   constexpr kernels::direct_walk walk = kernels::walk_forward(Of);
   if constexpr (detail::is_direct<walk, Precision>) {
     kernels::launch_direct_convolution<walk>(context.stream(), x, filters, Of.groups, into);
+  } else if constexpr (detail::is_pointwise<Of>) {
+    detail::launch_pointwise_convolution<layout::nn, gemm_shape{Of.outputs, Of.image.area(), Of.channels},
+                                         Precision>(context, {filters.matrix(), x, Of.image.area()}, into);
   } else {
     detail::launch_convolution<gemm_shape{Of.group_outputs(), any_extent, Of.depth()}, Precision>(
         context, filters, kernels::taps_by_pixels(kernels::patches_of(x, Of)), Of.groups, into);
@@ -160,6 +193,10 @@ void convolve_back(context& context, matrix_view<const typename Precision::stora
     launch_tiles(kernels::strided_delta_reader<T>(delta, Of));
   } else if constexpr (detail::is_direct<walk, Precision>) {
     kernels::launch_direct_convolution<walk>(context.stream(), delta, filters, Of.groups, into);
+  } else if constexpr (detail::is_pointwise<Of>) {
+    detail::launch_pointwise_convolution<layout::tn, gemm_shape{Of.channels, Of.image.area(), Of.outputs},
+                                         Precision>(
+        context, {matrix_view<const T>{w, Of.outputs, Of.channels, ld}, delta, Of.image.area()}, into);
   } else {
     launch_tiles(kernels::received_deltas(delta, Of));
   }

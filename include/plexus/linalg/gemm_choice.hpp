@@ -145,4 +145,12 @@ gemm_choice choose_gemm(const gemm_tile_row (&tiles)[Rows], const gemm_shape& sh
   return best;
 }
 
+// The tile for one of `count` products that run at once: as if each had its share of the multiprocessors.
+template <std::size_t Rows>
+gemm_tile choose_batched_tile(const gemm_tile_row (&tiles)[Rows], int count, const gemm_shape& shape,
+                              device_traits device) {
+  device.multiprocessors = std::max(1, device.multiprocessors / count);
+  return choose_gemm(tiles, shape, device, 0).tile;
+}
+
 }  // namespace plexus::inline PLEXUS_ABI
