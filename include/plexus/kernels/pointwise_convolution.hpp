@@ -25,7 +25,9 @@ template <class Epilogue>
 struct epilogue_of_image {
   Epilogue epilogue;
   int first;
-  PLEXUS_FN void operator()(int channel, int pixel, float acc) const { epilogue(channel, first + pixel, acc); }
+  PLEXUS_FN void operator()(int channel, int pixel, float acc) const {
+    epilogue(channel, first + pixel, acc);
+  }
 };
 
 // Block (i, j) computes tile (i % t, j) of image i / t, which has t tiles of rows.
