@@ -241,7 +241,7 @@ constexpr convolution_shape depthwise_by_two{{{9, 6}, 3, 2, 1, 1, 0}, 4, 4, 4};
 constexpr convolution_shape beyond_all_edges{{{3, 2}, {4, 3}, 1, 1, {3, 2}, {2, 3}}, 2, 3, 1};
 constexpr convolution_shape dilated{{{12, 9}, {2, 3}, {1, 2}, {3, 2}, {1, 0}, {0, 2}}, 6, 8, 2};
 constexpr convolution_shape one_row{{{1, 40}, {1, 7}, 1, 1, {0, 3}, {0, 3}}, 2, 16, 1};
-constexpr convolution_shape pointwise{{{6, 7}, 1}, 40, 36, 1};
+constexpr convolution_shape pointwise{{{6, 8}, 1}, 40, 36, 1};
 constexpr convolution_shape one_pixel_windows{{{5, 5}, 1}, 3, 2, 1};
 
 // Forward and back by windows of one pixel.

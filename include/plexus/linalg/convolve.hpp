@@ -114,10 +114,13 @@ void launch_convolution(const context& context, const OperandA& a, const Operand
   }
 }
 
-// Whether images are matrices as they lie, with pixels enough for a tile's columns.
-template <convolution_shape Of>
+// Whether images are matrices as they lie, with pixels enough for a tile's columns; to tensor cores they come
+// in packets of 16 bytes, without which the loaders of convolutions take fewer instructions.
+template <convolution_shape Of, class Precision>
 inline constexpr bool is_pointwise = Of.window == extent2d(1) && Of.stride == extent2d(1) &&
-                                     Of.stays_inside() && Of.groups == 1 && Of.image.area() >= 32;
+                                     Of.stays_inside() && Of.groups == 1 && Of.image.area() >= 32 &&
+                                     (!is_for_tensor_cores<Precision> ||
+                                      Of.image.area() * sizeof(typename Precision::storage) % 16 == 0);
 
 template <layout L, gemm_shape OfImage, class Precision, class Epilogue>
 void launch_pointwise_convolution(const context& context,
@@ -161,7 +164,7 @@ void convolve(context& context, matrix_view<const typename Precision::storage> x
   constexpr kernels::direct_walk walk = kernels::walk_forward(Of);
   if constexpr (detail::is_direct<walk, Precision>) {
     kernels::launch_direct_convolution<walk>(context.stream(), x, filters, Of.groups, into);
-  } else if constexpr (detail::is_pointwise<Of>) {
+  } else if constexpr (detail::is_pointwise<Of, Precision>) {
     detail::launch_pointwise_convolution<layout::nn, gemm_shape{Of.outputs, Of.image.area(), Of.channels},
                                          Precision>(context, {filters.matrix(), x, Of.image.area()}, into);
   } else {
@@ -193,7 +196,7 @@ void convolve_back(context& context, matrix_view<const typename Precision::stora
     launch_tiles(kernels::strided_delta_reader<T>(delta, Of));
   } else if constexpr (detail::is_direct<walk, Precision>) {
     kernels::launch_direct_convolution<walk>(context.stream(), delta, filters, Of.groups, into);
-  } else if constexpr (detail::is_pointwise<Of>) {
+  } else if constexpr (detail::is_pointwise<Of, Precision>) {
     detail::launch_pointwise_convolution<layout::tn, gemm_shape{Of.channels, Of.image.area(), Of.outputs},
                                          Precision>(
         context, {matrix_view<const T>{w, Of.outputs, Of.channels, ld}, delta, Of.image.area()}, into);
