@@ -2,6 +2,7 @@
 // a stream of their own while the network trains on the batch before.
 #pragma once
 
+#include <plexus/core/launch.hpp>
 #include <plexus/core/stream.hpp>
 #include <plexus/train/batch_memory.hpp>
 
