@@ -86,8 +86,9 @@ TEST_CASE("A sample of weight 2 counts as two", "[train]") {
 }
 
 TEST_CASE("Weights of samples multiply those of classes, labels smoothed or not", "[train]") {
-  const network holder;
-  const px::buffer<float> of_classes = px::to_device(holder.stream(), std::vector<float>{0.5f, 2, 3});
+  const px::stream stream;
+  const px::buffer<float> of_classes = px::to_device(stream.get(), std::vector<float>{0.5f, 2, 3});
+  stream.synchronize();  // the networks' streams do not wait for this one
   for (const float smoothing : {0.0f, 0.2f}) {
     check(support::largest_feature(40, 5, 3),
           px::summed{px::softmax_cross_entropy{smoothing, of_classes.view()}});
